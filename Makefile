@@ -1,0 +1,92 @@
+# One verb for each thing that a user or a developer does; `make help` lists them.
+#
+# The recipes only name a script: scripts/playbook runs a playbook with the Python packages of requirements/, which are
+# installed on first use into the cache (outside the checkout).
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+
+# What a user may set, on the command line or in the environment. The scripts read them from the environment.
+INVENTORY ?= local
+COMPONENTS ?=
+CLUSTER ?=
+DATA ?= keep
+OUTPUT ?= table
+ARGS ?=
+export INVENTORY COMPONENTS CLUSTER DATA OUTPUT ARGS
+
+##@ The platform
+
+.PHONY: up
+up: ## Install or update everything; run again, it changes nothing
+	@scripts/playbook up
+
+.PHONY: down
+down: ## Stop the local cluster or remove the platform; data stays unless DATA=delete
+	@scripts/playbook down
+
+.PHONY: status
+status: ## Show what runs, where and in which version (OUTPUT=json: one JSON document)
+	@scripts/playbook status
+
+##@ Development
+
+.PHONY: test
+test: ## Run lint, unit, build and integration, with a summary
+	@scripts/test lint unit build integration
+
+.PHONY: lint
+lint: ## Run yamllint, ansible-lint, ansible-test sanity and the checks of docs and changelog
+	@scripts/lint $(ARGS)
+
+.PHONY: unit
+unit: ## Run the unit and structure tests
+	@scripts/test unit
+
+.PHONY: build
+build: ## Build the collection's artifact
+	@scripts/test build
+
+.PHONY: integration
+integration: ## Run the tests on a real local cluster of their own
+	@scripts/test integration
+
+.PHONY: soak
+soak: ## Run the long reliability tests: kill at many points, run again, expect changed=0
+	@scripts/test soak
+
+.PHONY: molecule
+molecule: ## Run the molecule scenarios: converge, idempotence, verify, for each role
+	@scripts/test molecule
+
+.PHONY: bench
+bench: ## Measure times and memory, each beside its budget
+	@scripts/bench $(ARGS)
+
+.PHONY: docs
+docs: ## Write the reference pages of roles and plugins to docs/reference
+	@scripts/docs
+
+.PHONY: requirements
+requirements: ## Pin requirements/*.in again, with hashes
+	@scripts/requirements
+
+.PHONY: clean
+clean: ## Delete what tools left in the checkout (CACHE=delete: the cache too; never a cluster's data)
+	@scripts/clean
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} \
+	    /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	    /^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@printf '%s\n' '' 'Variables' \
+	    '  INVENTORY=local    a folder of inventories/: local, kind, minikube, gke; or a path' \
+	    '  COMPONENTS=a,b     only these and what they need' \
+	    '  CLUSTER=name       name of the local cluster' \
+	    '  DATA=keep          make down: keep or delete the data' \
+	    '  OUTPUT=table       make status: table or json' \
+	    '  ARGS="-v --check"  more arguments for ansible-playbook, lint or pytest' \
+	    '' 'Example: make up COMPONENTS=mlflow'
