@@ -1,0 +1,138 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Render our charts with the real Helm, and read what comes out."""
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.openmlops.platform.plugins.module_utils.charts import bundle, go_module, manifest
+
+ROOT = Path(__file__).parents[2]
+CHARTS = ROOT / "charts"
+CNPG = "github.com/cloudnative-pg/cloudnative-pg"
+
+# What each chart cannot do without.
+MINIMAL: dict[str, dict[str, Any]] = {
+    "mlflow": {"mlflow": {"backendStoreUri": "postgresql+psycopg2://mlflow@db/mlflow"}},
+    "versitygw": {"auth": {"existingSecret": "s3-root"}},
+    "cloudnative-pg": {},
+}
+
+
+class RenderError(Exception):
+    """Helm refused; the text is its message."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that is given twice is an error: the API server would silently take the last one."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _value in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"given twice: {', '.join(twice)}", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The objects of a rendered chart."""
+
+    objects: list[dict[str, Any]]
+
+    def one(self, kind: str, name: str | None = None) -> dict[str, Any]:
+        """The only object of a kind (and name); fails when there is none or more than one."""
+        found = [o for o in self.objects if o["kind"] == kind and name in (None, o["metadata"]["name"])]
+        assert len(found) == 1, f"{len(found)} objects of kind {kind}"
+        return found[0]
+
+    def has(self, kind: str) -> bool:
+        """Whether there is an object of that kind."""
+        return any(o["kind"] == kind for o in self.objects)
+
+    @property
+    def pod(self) -> dict[str, Any]:
+        """The Deployment's pod template."""
+        return self.one("Deployment")["spec"]["template"]
+
+    @property
+    def container(self) -> dict[str, Any]:
+        """The Deployment's only container."""
+        (container,) = self.pod["spec"]["containers"]
+        return container
+
+    @property
+    def env(self) -> dict[str, Any]:
+        """The container's variables: name -> value, or the reference it comes from."""
+        env = self.container["env"]
+        assert len({variable["name"] for variable in env}) == len(env), "a variable is there twice"
+        return {variable["name"]: variable.get("value", variable.get("valueFrom")) for variable in env}
+
+
+@pytest.fixture(scope="session")
+def helm() -> str:
+    """The Helm program: OPENMLOPS_HELM, what `make up` built, or one on PATH."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openmlops"
+    cache = Path(os.environ.get("OPENMLOPS_CACHE") or default)
+    built = sorted(cache.glob("bin/helm-*"), key=lambda path: path.stat().st_mtime)
+    found = os.environ.get("OPENMLOPS_HELM") or (str(built[-1]) if built else shutil.which("helm"))
+    if not found:
+        pytest.skip(f"no helm: OPENMLOPS_HELM is not set, {cache}/bin has none ('make up' builds it), PATH neither")
+    return found
+
+
+@pytest.fixture(scope="session")
+def chart_dir(tmp_path_factory) -> Callable[[str], Path]:
+    """name -> the folder of a chart that can be installed: CloudNativePG's needs its release manifest."""
+
+    def find(name: str) -> Path:
+        if name != "cloudnative-pg":
+            return CHARTS / name
+        try:
+            release = go_module.module_file(ROOT / "cluster" / name / "go.mod", CNPG, "releases/cnpg-{version}.yaml")
+        except (FileNotFoundError, ValueError) as error:
+            pytest.skip(str(error))
+        files = {"files/manifest.yaml": manifest.without_crds(release.read_text(encoding="utf-8"))}
+        return bundle.assemble(CHARTS / name, files, tmp_path_factory.getbasetemp() / "charts")
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def render(helm, chart_dir) -> Callable[..., Rendered]:
+    """render(chart, values, release="demo") -> Rendered; the namespace is "lab". The chart's minimum is added."""
+
+    def run(chart: str, values: dict[str, Any] | None = None, release: str = "demo", minimal: bool = True) -> Rendered:
+        command = [helm, "template", release, str(chart_dir(chart)), "--namespace", "lab", "--kube-version", "1.35.4"]
+        given = _merged(MINIMAL[chart] if minimal else {}, values or {})
+        done = subprocess.run([*command, "--values", "-"], input=yaml.safe_dump(given), capture_output=True, text=True)
+        if done.returncode:
+            raise RenderError(done.stderr)
+        return Rendered([document for document in yaml.load_all(done.stdout, Loader=_Loader) if document])
+
+    run.error = RenderError
+    return run
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the upstream charts' values: OPENMLOPS_SHARED, or shared/ beside the checkout."""
+    folder = Path(os.environ.get("OPENMLOPS_SHARED") or ROOT.parent / "shared")
+    if not (folder / "upstream").is_dir():
+        pytest.skip(f"no upstream values to compare with: there is no {folder}/upstream (OPENMLOPS_SHARED names its folder)")
+    return folder
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    both = {key: _merged(base[key], over[key]) for key in base.keys() & over.keys() if isinstance(base[key], dict)}
+    return {**base, **over, **both}
