@@ -1,0 +1,65 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action ``secret_bootstrap``. Documented in plugins/modules/secret_bootstrap.py.
+
+Nothing here may show a value: the result has no ``invocation``, errors have no origin in the playbook (Ansible would
+print the lines around it) and a bug is reported without the exception's text.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.utils.display import Display
+
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import KubeError
+from ansible_collections.openmlops.platform.plugins.module_utils.secrets.bootstrap import SecretError, bootstrap
+from ansible_collections.openmlops.platform.plugins.module_utils.secrets.redact import crash_report
+from ansible_collections.openmlops.platform.plugins.plugin_utils.platform_action import PlatformAction
+
+display = Display()
+
+
+class ActionModule(PlatformAction):
+    """Makes Secrets fit their declarations."""
+
+    ARGUMENTS: t.ClassVar[dict[str, dict[str, t.Any]]] = {
+        "secrets": {"type": "list", "elements": "dict", "required": True, "no_log": True},
+        "rotate": {"type": "list", "elements": "str", "default": []},
+        "rotate_undeclared": {"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
+        "purge": {"type": "bool", "default": False},
+    }
+
+    def validate_argument_spec(self, argument_spec: t.Any = None, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Validates like the base class, but its error neither repeats an argument nor points into the playbook."""
+        given = self._task.args.copy()
+        wrong = [
+            f"{name} must be a list" for name in ("secrets", "rotate")
+            if name in given and not isinstance(given[name], (list, tuple))
+        ]
+        if not wrong and any(not isinstance(entry, dict) for entry in given.get("secrets", [])):
+            wrong = ["each entry of secrets must be a mapping"]
+        if wrong:
+            raise AnsibleActionFail("; ".join(wrong))
+        validated = ArgumentSpecValidator(argument_spec, *args, **kwargs).validate(given)
+        if validated.errors:
+            raise AnsibleActionFail(validated.errors.msg)
+        return validated, {**given, **validated.validated_parameters}
+
+    def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Does what the task asks for."""
+        try:
+            report = bootstrap(
+                lambda: self.connect(args), args["secrets"], args["rotate"], purge=args["purge"],
+                strict=args["rotate_undeclared"] == "fail", check=self.check,
+            )
+        except (SecretError, KubeError) as error:
+            raise AnsibleActionFail(str(error)) from None
+        except Exception as error:  # a bug: its text may hold a value, so only its place is told
+            raise AnsibleActionFail(f"secret_bootstrap: {crash_report(error)}") from None
+        for text in report.warnings:
+            display.warning(text)
+        return {**report.result, **({"diff": report.diff} if self._task.diff and report.diff else {})}
