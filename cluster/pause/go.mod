@@ -1,0 +1,3 @@
+module openmlops.dev/cluster/pause
+
+go 1.25.0
