@@ -13,9 +13,9 @@ def test_the_root_secret_is_required(render):
         render(CHART, minimal=False)
 
 
-def test_command_and_environment(render):
+def test_arguments_and_environment(render):
     rendered = render(CHART)
-    assert rendered.container["command"] == ["versitygw", "posix", "/mnt/data"]
+    assert rendered.container["args"] == ["posix", "/mnt/data"]
     assert rendered.env == {
         "ROOT_ACCESS_KEY_ID": {"secretKeyRef": {"name": "s3-root", "key": "rootAccessKeyId"}},
         "ROOT_SECRET_ACCESS_KEY": {"secretKeyRef": {"name": "s3-root", "key": "rootSecretAccessKey"}},
@@ -28,7 +28,7 @@ def test_command_and_environment(render):
 
 def test_backend_arguments_are_split(render):
     arguments = {"gateway": {"backend": {"args": " --chuid  /mnt/data "}}}
-    assert render(CHART, arguments).container["command"] == ["versitygw", "posix", "--chuid", "/mnt/data"]
+    assert render(CHART, arguments).container["args"] == ["posix", "--chuid", "/mnt/data"]
 
 
 def test_users_of_their_own(render):
