@@ -79,7 +79,7 @@ def test_folders_and_lock_name_each_other(components, root, load):
     assert charts == folders("charts")
 
 
-@pytest.mark.parametrize(("component", "image", "folder", "module"), GO_MODULES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("component", "image", "folder", "module"), GO_MODULES, ids=str)
 def test_go_modules_have_the_locked_version(components, root, load, component, image, folder, module):
     entry = components[component]
     locked = (entry["images"][image]["tag"] if image else entry["version"]).removeprefix("v")
