@@ -1,0 +1,159 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action ``converge``: brings components to their plans. Documented in plugins/modules/converge.py."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+
+from ansible_collections.openmlops.platform.plugins.module_utils.charts.source import ChartSourceError
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import charts, plan
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import ApplyError, Outcome
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.engine import Engine, Report
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.lease import Busy, RunLock
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Ref
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.plan import PlanError
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import HelmError, Releases
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter, WaitError
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
+from ansible_collections.openmlops.platform.plugins.module_utils.secrets.bootstrap import SecretError, bootstrap
+from ansible_collections.openmlops.platform.plugins.plugin_utils.platform_action import PlatformAction
+
+_PLAN_ARGUMENTS = ("component", "namespace", "about", "secrets", "phases", "namespace_labels")
+
+
+class ActionModule(PlatformAction):
+    """Converges one component, all deferred ones, or removes some."""
+
+    ARGUMENTS: t.ClassVar[dict[str, dict[str, t.Any]]] = {
+        "component": {"type": "str"},
+        "namespace": {"type": "str"},
+        "namespace_labels": {"type": "dict", "default": {}},
+        "about": {"type": "dict", "default": {}},
+        "secrets": {"type": "list", "elements": "dict", "default": [], "no_log": True},
+        "phases": {"type": "dict", "default": {}},
+        "plan": {"type": "list", "elements": "dict"},
+        "defer": {"type": "bool", "default": False},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "components": {"type": "list", "elements": "str", "default": []},
+        "purge": {"type": "bool", "default": False},
+        "rotate": {"type": "list", "elements": "str", "default": []},
+    }
+    EXPECTED = (ApplyError, Busy, ChartSourceError, HelmError, PlanError, SecretError, TimeoutError, WaitError)
+
+    def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Does what the task asks for."""
+        own = {key: args[key] for key in _PLAN_ARGUMENTS if args[key]}
+        if args["defer"]:
+            earlier = [entry for entry in self.variable(variables, "platform_plan", [])
+                       if entry["component"] != args["component"]]
+            return {"changed": False, "ansible_facts": {"platform_plan": [*earlier, own]}}
+        self._variables = variables
+        cluster = self.connect(args)
+        space = str(self.variable(variables, "platform_namespace", "openmlops"))
+        self.say(f"cluster {cluster.server} (context {cluster.context})")
+        if args["state"] == "absent":
+            return self._remove(cluster, space, args)
+        return self._converge(cluster, space, args, own)
+
+    def _converge(
+        self, cluster: Cluster, space: str, args: dict[str, t.Any], own: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
+        source = str(self._setting("platform_chart_source", "upstream"))
+        cache = Path(os.path.expanduser(str(self._setting("platform_cache_dir", "~/.cache/openmlops"))))
+        raw = args["plan"] if args["plan"] is not None else [own]
+        wanted = [plan.parse(entry, lambda release: charts.resolve(release, source, cache)) for entry in raw]
+        engine = self._engine(cluster, space, args)
+        if self.check:
+            return self._result(engine.converge(wanted))
+        engine.make_space()
+        with RunLock(cluster, space, self.say, float(self._setting("platform_lock_timeout", 600))):
+            return self._result(engine.converge(wanted))
+
+    def _remove(self, cluster: Cluster, space: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
+        engine = self._engine(cluster, space, args)
+        names = args["components"] or [args["component"]]
+        if self.check or cluster.get("v1", "Namespace", space) is None:
+            return self._result(engine.remove(names, args["purge"]))
+        with RunLock(cluster, space, self.say, float(self._setting("platform_lock_timeout", 600))):
+            return self._result(engine.remove(names, args["purge"]))
+
+    def _engine(self, cluster: Cluster, space: str, args: dict[str, t.Any]) -> Engine:
+        releases = Releases(cluster, lambda module, wanted: self._run_helm(module, wanted, args), self.say, self.check)
+        waiter = Waiter(
+            cluster, self.say, float(self._setting("platform_wait_timeout", 900)),
+            float(self._setting("platform_schedule_grace", 300)),
+        )
+        return Engine(
+            cluster, space, releases, waiter, lambda specs: self._bootstrap(cluster, specs, args["rotate"]), self.say, self.check
+        )
+
+    def _bootstrap(
+        self, cluster: Cluster, specs: list[dict[str, t.Any]], rotate: list[str]
+    ) -> tuple[list[Outcome], dict[str, str]]:
+        given = [self._with_variables(spec) for spec in specs]
+        report = bootstrap(cluster, given, rotate, strict=False, check=self.check)
+        for warning in report.warnings:
+            self.say(f"warning: {warning}")
+        diffs = {entry.get("after_header", ""): entry for entry in report.diff}
+        outcomes = [
+            Outcome(Ref("Secret", entry["namespace"], entry["name"]), entry["action"],
+                    diffs.get(f"Secret {entry['namespace']}/{entry['name']}"))
+            for entry in report.result["secrets"]
+        ]
+        return outcomes, report.result["fingerprints"]
+
+    def _with_variables(self, spec: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Puts in the values that the inventory gives; a plan holds only the names of their variables.
+
+        So no value of a user's ever stands in a fact, which Ansible would show at -vvv.
+        """
+        data = {}
+        for key, entry in (spec.get("data") or {}).items():
+            entry = dict(entry)
+            name = entry.pop("variable", None)
+            if name is not None:
+                value = self._setting(name, None)
+                if value not in (None, ""):
+                    entry["value"] = value
+            data[key] = entry
+        return {**spec, "data": data}
+
+    def _run_helm(self, module: str, wanted: dict[str, t.Any], args: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Runs a Helm module of kubernetes.core with this action's connection."""
+        connection = {key: args[key] for key in ("host", "api_key", "ca_cert", "validate_certs") if args.get(key)}
+        if args.get("kubeconfig"):
+            connection = {"kubeconfig": args["kubeconfig"], "context": args["context"]}
+        binary = str(self._setting("platform_helm_binary", "") or "")
+        full = {**wanted, **connection, **({"binary_path": binary} if binary else {})}
+        result = self._execute_module(f"kubernetes.core.{module}", module_args=full, task_vars=self._variables)
+        if result.get("failed"):
+            reason = result.get("stderr") or result.get("msg") or "no reason given"
+            raise HelmError(f"release {wanted['release_namespace']}/{wanted['release_name']}: {str(reason).strip()}")
+        return result
+
+    def _setting(self, name: str, default: t.Any) -> t.Any:
+        return self.variable(self._variables, name, default)
+
+    def _result(self, report: Report) -> dict[str, t.Any]:
+        changed = [outcome for outcome in report.outcomes if outcome.changed]
+        result: dict[str, t.Any] = {
+            "changed": report.changed,
+            "objects": [_described(outcome) for outcome in changed],
+            "unchanged": len(report.outcomes) - len(changed),
+            "seconds": report.seconds,
+        }
+        if self._task.diff:
+            result["diff"] = [outcome.diff for outcome in changed if outcome.diff]
+        return result
+
+
+def _described(outcome: Outcome) -> dict[str, str]:
+    target: Ref = outcome.ref
+    return {"kind": target.kind, "namespace": target.namespace, "name": target.name, "action": outcome.action}
+
+

@@ -1,0 +1,69 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action ``status``: what runs on a cluster. Documented in plugins/modules/status.py."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import status
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Releases
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Unreachable
+from ansible_collections.openmlops.platform.plugins.plugin_utils.platform_action import PlatformAction
+
+
+class ActionModule(PlatformAction):
+    """Reports every component; changes nothing."""
+
+    ARGUMENTS: t.ClassVar[dict[str, dict[str, t.Any]]] = {
+        "components": {"type": "list", "elements": "str", "default": []},
+        "must_be_ready": {"type": "bool", "default": False},
+        "dest": {"type": "path"},
+        "dest_format": {"type": "str", "choices": ["json", "table"], "default": "json"},
+        "show": {"type": "bool", "default": False},
+    }
+
+    def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Reads the records and what became of their objects."""
+        gateway = str(self.variable(variables, "platform_gateway_address", "") or "")
+        document: dict[str, t.Any] = {
+            "cluster": {"kubeconfig": args.get("kubeconfig") or "", "context": args.get("context") or "", "server": "",
+                        "version": "", "reachable": False, "reason": ""},
+            "gateway": {"url": f"http://{gateway}" if gateway else ""},
+            "components": [],
+        }
+        try:
+            cluster = self.connect(args)
+            document["cluster"].update(server=cluster.server, version=cluster.version(), reachable=True)
+            space = str(self.variable(variables, "platform_namespace", "openmlops"))
+            document["components"] = status.read(
+                cluster, space, Releases(cluster, _no_helm, self.say), Waiter(cluster, self.say, 0.0), gateway,
+                args["components"],
+            )
+        except Unreachable as error:
+            if args["must_be_ready"]:
+                raise
+            document["cluster"]["reason"] = str(error)
+        self._write(args, document)
+        waiting = [f"{entry['name']}: {entry['reason']}" for entry in document["components"] if not entry["ready"]]
+        if args["must_be_ready"] and waiting:
+            raise AnsibleActionFail("not ready: " + "; ".join(waiting))
+        return {"changed": False, "status": document}
+
+    def _write(self, args: dict[str, t.Any], document: dict[str, t.Any]) -> None:
+        if args["dest"]:
+            text = json.dumps(document, indent=2) if args["dest_format"] == "json" else status.table(document)
+            Path(args["dest"]).write_text(text + "\n", encoding="utf-8")
+        if args["show"]:
+            for line in status.table(document).splitlines():
+                self.say(line)
+
+
+def _no_helm(_module: str, _args: dict[str, t.Any]) -> dict[str, t.Any]:
+    raise AssertionError("status never starts Helm")

@@ -1,0 +1,66 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which components are installed: those that were chosen, and what they need. Pure functions."""
+
+from __future__ import annotations
+
+import graphlib
+import typing as t
+
+from ansible_collections.openmlops.platform.plugins.module_utils.catalogue import lock
+from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.lock import CatalogueError
+
+
+def select(catalogue: dict[str, dict[str, t.Any]], chosen: list[str] | str) -> list[str]:
+    """Returns the chosen components and all that they need, each after what it needs.
+
+    Args:
+        catalogue: by component, its ``needs``.
+        chosen: names; a text with commas is taken for a list.
+
+    Raises:
+        CatalogueError: naming every unknown component and those that there are.
+    """
+    names = [name.strip() for name in chosen.split(",") if name.strip()] if isinstance(chosen, str) else list(chosen)
+    unknown = sorted(set(names) - set(catalogue))
+    if unknown or not names:
+        raise CatalogueError(
+            f"platform_components: {'unknown: ' + ', '.join(unknown) if unknown else 'is empty'}; "
+            f"choose from {', '.join(sorted(catalogue))}"
+        )
+    graph: dict[str, list[str]] = {}
+    open_names = list(names)
+    while open_names:
+        name = open_names.pop()
+        if name not in graph:
+            graph[name] = list(catalogue[name].get("needs") or [])
+            open_names += graph[name]
+    return _stable_order(graph)
+
+
+def _stable_order(graph: dict[str, list[str]]) -> list[str]:
+    sorter = graphlib.TopologicalSorter(graph)
+    sorter.prepare()
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        order += ready
+        sorter.done(*ready)
+    return order
+
+
+def requests(catalogue: dict[str, dict[str, t.Any]], selected: list[str], kind: str) -> list[dict[str, t.Any]]:
+    """Returns what the selected components ask of another: their ``databases`` or ``buckets``."""
+    return [{**entry, "component": name} for name in selected for entry in catalogue[name].get(kind) or []]
+
+
+def artifacts(selected: list[str], with_images: bool = True) -> list[str]:
+    """Returns what must be built for the selected components, in the names of the ``build`` action."""
+    found: dict[str, None] = {}
+    for name in selected:
+        entry = lock.component(name)
+        found.update(dict.fromkeys(f"binary/{binary}" for binary in entry.get("binaries") or []))
+        if with_images:
+            found.update(dict.fromkeys(f"image/{image['built']}" for image in (entry.get("images") or {}).values()))
+    return list(found)

@@ -1,0 +1,60 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turns a role's entry for a release into one that Helm can install: finds the chart that platform.lock.yml pins."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+from ansible_collections.openmlops.platform.plugins.module_utils.catalogue import lock
+from ansible_collections.openmlops.platform.plugins.module_utils.charts import bundle, digest, manifest, source
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.plan import PlanError
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Release
+
+_KEYS = {"name", "namespace", "component", "values"}
+
+
+def resolve(raw: dict[str, t.Any], chart_source: str, cache_dir: Path) -> Release:
+    """Returns the release that a role asks for.
+
+    Args:
+        raw: ``name``, ``namespace``, ``component`` (whose chart platform.lock.yml pins) and ``values``.
+        chart_source: ``upstream``, ``bundled``, a folder or ``oci://...`` (platform_chart_source).
+        cache_dir: where assembled charts are kept.
+    """
+    unknown, missing = set(raw) - _KEYS, _KEYS - set(raw)
+    if unknown or missing:
+        raise PlanError(f"release {raw.get('name')}: unknown {sorted(unknown)}, missing {sorted(missing)}")
+    entry = lock.chart(raw["component"])
+    found = source.resolve(chart_source, {"chart": entry}, lock.COLLECTION_ROOT / "charts")
+    where, version, repository = str(found["ref"]), found["version"], found["repo_url"]
+    if chart_source == "bundled":
+        where, version = _assembled(Path(where), str(version), entry, cache_dir)
+    mark = digest.digest(where) if Path(where).exists() else f"{repository or ''}/{where}@{version}"
+    # kubernetes.core wants no version for a chart on disk: the path says it all.
+    on_disk = Path(where).exists()
+    return Release(
+        raw["name"], raw["namespace"], where, mark, raw["values"] or {}, None if on_disk else version, repository
+    )
+
+
+def _assembled(folder: Path, version: str, entry: dict[str, t.Any], cache_dir: Path) -> tuple[str, str]:
+    """Returns our own chart as Helm gets it: with its manifest, and a version that tells its content.
+
+    Helm compares versions only, so a chart that was changed in place must not keep its version.
+    """
+    files: dict[str, str | bytes] = {}
+    if entry.get("manifest"):
+        path = cache_dir / "files" / entry["manifest"]
+        if not path.is_file():
+            raise PlanError(f"{path} is missing: run the build first (make up does), or choose another platform_chart_source")
+        files["files/manifest.yaml"] = manifest.without_crds(path.read_text(encoding="utf-8"))
+    mark = digest.digest_of([*((name, content) for name, content in digest.folder(folder)),
+                             *((name, str(content).encode()) for name, content in files.items())])[:12]
+    full = f"{version}+{mark}"
+    text = (folder / "Chart.yaml").read_text(encoding="utf-8")
+    files["Chart.yaml"] = re.sub(r"^version:.*$", f"version: {full}", text, flags=re.MULTILINE)
+    return str(bundle.assemble(folder, files, cache_dir / "charts")), full

@@ -1,0 +1,234 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings a whole platform to its plans: phase by phase, each as one batch with one wait."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import definitions, readiness, record
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import plan as plans
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import (
+    Outcome,
+    apply_objects,
+    delete_objects,
+)
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import LABELS, Object, Ref, is_kept, ref
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Releases
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
+
+Say = t.Callable[[str], None]
+# Makes the Secrets of the specifications; returns what became of each, and the fingerprint of each "namespace/name".
+Bootstrap = t.Callable[[list[dict[str, t.Any]]], tuple[list[Outcome], dict[str, str]]]
+
+
+@dataclasses.dataclass
+class Report:
+    """What a run did: outcomes of objects and releases, and the seconds of each phase."""
+
+    outcomes: list[Outcome] = dataclasses.field(default_factory=list)
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        return any(outcome.changed for outcome in self.outcomes)
+
+
+class Engine:
+    """Converges components on one cluster.
+
+    Args:
+        space: the platform's own namespace, where the records are.
+        bootstrap: makes Secrets.
+        check: change nothing, only find out.
+    """
+
+    def __init__(
+        self, cluster: Cluster, space: str, releases: Releases, waiter: Waiter, bootstrap: Bootstrap, say: Say,
+        check: bool = False,
+    ) -> None:
+        self._cluster, self._space, self._releases = cluster, space, releases
+        self._waiter, self._bootstrap, self._say, self._check = waiter, bootstrap, say, check
+        self._fingerprints: dict[str, str] = {}
+
+    def make_space(self) -> None:
+        """Makes the platform's own namespace, in which runs find each other and leave their records."""
+        if self._cluster.get("v1", "Namespace", self._space) is None:
+            self._apply([_space(self._space)], set())
+
+    # -- present ---------------------------------------------------------------------------------------------------
+
+    def converge(self, wanted: list[plans.Plan]) -> Report:
+        """Makes everything as planned, waits for it, and removes what a component no longer has."""
+        report = Report()
+        promised = {
+            ref(obj) for entry in wanted for phase in entry.phases.values() for obj in phase.objects
+            if obj["kind"] == "Namespace"
+        } | {Ref("Namespace", "", self._space)}
+        report.outcomes += self._apply([_space(self._space)], promised)
+        known = self._known()
+        for entry in wanted:
+            self._write(record.united(known.get(entry.component), entry.record()))
+        for phase in plans.PHASES:
+            started = time.monotonic()
+            if self._run_phase(phase, wanted, promised, report):
+                report.seconds[phase] = round(time.monotonic() - started, 1)
+        for entry in wanted:
+            report.outcomes += self._prune(known.get(entry.component), entry)
+        return report
+
+    def _run_phase(self, name: str, wanted: list[plans.Plan], promised: set[Ref], report: Report) -> bool:
+        entries = [entry.phases[name] for entry in wanted if name in entry.phases]
+        objects = [plans.with_fingerprints(obj, self._fingerprints) for phase in entries for obj in phase.objects]
+        releases = [
+            dataclasses.replace(release, values=plans.with_fingerprints(release.values, self._fingerprints))
+            for phase in entries for release in phase.releases
+        ]
+        texts = [text for phase in entries for text in phase.definitions]
+        secrets = [secret for entry in wanted for secret in entry.secrets] if name == "foundation" else []
+        if not (objects or releases or secrets or texts):
+            return False
+        outcomes = definitions.ensure(self._cluster, texts, self._waiter, self._check) if texts else []
+        outcomes += self._apply(objects, promised)
+        if secrets:
+            made, self._fingerprints = self._bootstrap(secrets)
+            outcomes += made
+        for release in releases:
+            outcomes += self._releases.ensure(release)
+        changed = [outcome for outcome in outcomes if outcome.changed]
+        if changed:
+            self._say(f"{name}: {_counted(changed)}{' (check mode: nothing was changed)' if self._check else ''}")
+        report.outcomes += outcomes
+        if not self._check:
+            awaited = list(objects)
+            for release in releases:
+                awaited += self._releases.workloads(release.name, release.namespace)
+            seconds = self._waiter.wait(awaited)
+            if seconds > 2.0:
+                self._say(f"{name}: ready after {seconds:.0f} s")
+        return True
+
+    def _apply(self, objects: list[Object], promised: set[Ref]) -> list[Outcome]:
+        unique = {ref(obj): obj for obj in objects}
+        return apply_objects(self._cluster, list(unique.values()), check=self._check, assume=promised)
+
+    def _prune(self, old: record.Record | None, entry: plans.Plan) -> list[Outcome]:
+        """Removes what the component had and has no more, then writes the record as it is now."""
+        new = entry.record()
+        outcomes: list[Outcome] = []
+        if old is not None:
+            for space, name in sorted(set(old.releases) - set(new.releases)):
+                outcomes.append(self._releases.remove(name, space))
+            gone = [member.as_object() for member in set(old.members) - set(new.members)]
+            outcomes += self._delete(self._doomed(gone, purge=False))
+        self._write(new)
+        return [outcome for outcome in outcomes if outcome.changed]
+
+    # -- absent ----------------------------------------------------------------------------------------------------
+
+    def remove(self, components: list[str], purge: bool = False) -> Report:
+        """Removes components, the last ones first; what holds data stays unless ``purge`` is asked for."""
+        report = Report()
+        known = self._known()
+        for component in components:
+            found = known.get(component)
+            if found is None:
+                continue
+            started = time.monotonic()
+            # Objects first: an operator that goes with a release may have to let go of them.
+            members = [member.as_object() for member in found.members]
+            report.outcomes += self._delete(self._doomed(members, purge))
+            for space, name in found.releases:
+                report.outcomes.append(self._releases.remove(name, space))
+            if purge:
+                report.outcomes += self._purge_namespaces(found, known)
+            # With data left behind the record stays, so that a later purge still knows what there is.
+            left = [m for m in found.members if self._exists(m.as_object()) and m.kind != "Namespace"]
+            if left and not purge:
+                self._write(dataclasses.replace(found, members=tuple(left), releases=(),
+                                                about={**found.about, "removed": True}))
+            elif not self._check:
+                self._cluster.delete(record.as_object(found, self._space))
+            report.seconds[component] = round(time.monotonic() - started, 1)
+        return report
+
+    def _doomed(self, objects: list[Object], purge: bool) -> list[Object]:
+        """Returns those of the objects that exist and may go."""
+        result = []
+        for obj in objects:
+            if obj["kind"] == "Namespace":
+                continue
+            live = self._exists(obj)
+            if live and (purge or not is_kept(live)):
+                result.append(obj)
+        return result
+
+    def _delete(self, objects: list[Object]) -> list[Outcome]:
+        outcomes = delete_objects(self._cluster, objects, check=self._check)
+        if not self._check:
+            self._wait_gone(objects)
+        return outcomes
+
+    def _purge_namespaces(self, found: record.Record, known: dict[str, record.Record]) -> list[Outcome]:
+        others = {m.name for other in known.values() if other.component != found.component
+                  for m in other.members if m.kind == "Namespace"}
+        mine = [m.as_object() for m in found.members
+                if m.kind == "Namespace" and m.name not in others and m.name != self._space]
+        return self._delete([obj for obj in mine if self._exists(obj)])
+
+    def _wait_gone(self, objects: list[Object], seconds: float = 180.0) -> None:
+        deadline, said = time.monotonic() + seconds, time.monotonic()
+        left = objects
+        while left := [obj for obj in left if self._exists(obj)]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    "still being deleted: " + ", ".join(str(ref(obj)) for obj in left)
+                    + ". A finalizer may wait for an operator that is gone already."
+                )
+            if time.monotonic() - said > 10.0:
+                self._say(f"waiting until these are gone: {', '.join(str(ref(obj)) for obj in left[:5])}")
+                said = time.monotonic()
+            time.sleep(0.3)
+
+    # -- records ---------------------------------------------------------------------------------------------------
+
+    def _known(self) -> dict[str, record.Record]:
+        return record.read_all(self._cluster, self._space)
+
+    def _write(self, entry: record.Record) -> None:
+        if not self._check:
+            apply_objects(self._cluster, [record.as_object(entry, self._space)])
+
+    def _exists(self, obj: Object) -> Object | None:
+        identity = ref(obj)
+        if not self._cluster.serves(obj["apiVersion"], obj["kind"]):
+            return None
+        return self._cluster.get(obj["apiVersion"], obj["kind"], identity.name, identity.namespace or None)
+
+
+def not_ready(waiter: Waiter, releases: Releases, entry: record.Record) -> list[str]:
+    """Returns what of a recorded component is not ready, one reason for each object."""
+    wanted = [member.as_object() for member in entry.members]
+    missing_releases = []
+    for space, name in entry.releases:
+        found = releases.workloads(name, space)
+        if not found:
+            missing_releases.append(f"release {space}/{name} is not installed")
+        wanted += found
+    looked = waiter.look([obj for obj in wanted if readiness.has_rule(obj)])
+    return missing_releases + [str(missing) for missing in looked]
+
+
+def _space(name: str) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(LABELS)}}
+
+
+def _counted(outcomes: list[Outcome]) -> str:
+    counts: dict[str, int] = {}
+    for outcome in outcomes:
+        counts[outcome.action] = counts.get(outcome.action, 0) + 1
+    return ", ".join(f"{number} {action}" for action, number in counts.items())

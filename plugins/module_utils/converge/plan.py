@@ -1,0 +1,161 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a component: what it wants in which phase. Pure functions."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+from pathlib import Path
+
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import definitions
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import (
+    LABELS,
+    Object,
+    labelled,
+    problems,
+)
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.record import Member, Record
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Release
+
+# The order of the whole platform: everything of one phase, of all components, is ready before the next one starts.
+PHASES = ("foundation", "definitions", "operators", "stores", "preparation", "applications", "routes", "verification")
+
+# Stands in manifests and values for the fingerprint of a Secret, so that pods are made anew when its values change.
+_FINGERPRINT = re.compile(r"<fingerprint ([a-z0-9.-]+/[a-z0-9.-]+)>")
+
+_PHASE_KEYS = {"objects", "releases", "definitions"}
+_PLAN_KEYS = {"component", "namespace", "about", "secrets", "phases", "namespace_labels"}
+
+
+class PlanError(ValueError):
+    """A plan is not well formed; the message names component, phase and cure."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """What one component wants in one phase. ``definitions`` are texts of manifests with CRDs in them."""
+
+    objects: tuple[Object, ...] = ()
+    releases: tuple[Release, ...] = ()
+    definitions: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What one component consists of.
+
+    Attributes:
+        about: facts that ``status`` shows: version, url.
+        secrets: specifications for ``secret_bootstrap``.
+    """
+
+    component: str
+    namespace: str
+    about: dict[str, t.Any]
+    secrets: tuple[dict[str, t.Any], ...]
+    phases: dict[str, Phase]
+
+    def record(self) -> Record:
+        """Returns what is written down about the component in the cluster."""
+        objects = [obj for phase in self.phases.values() for obj in phase.objects]
+        releases = [release for phase in self.phases.values() for release in phase.releases]
+        kept = [
+            Member("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", name)
+            for phase in self.phases.values() for name in definitions.names(list(phase.definitions))
+        ] + [
+            Member("v1", "Secret", str(secret.get("namespace", self.namespace)), str(secret["name"]))
+            for secret in self.secrets
+        ]
+        return Record(
+            self.component, self.namespace, self.about,
+            tuple(dict.fromkeys([Member.of(obj) for obj in objects] + kept)),
+            tuple(dict.fromkeys((release.namespace, release.name) for release in releases)),
+        )
+
+
+def parse(raw: dict[str, t.Any], resolve: t.Callable[[dict[str, t.Any]], Release]) -> Plan:
+    """Returns the plan that a role's data describes.
+
+    Args:
+        raw: ``component``, ``namespace``, ``about``, ``secrets`` and ``phases``.
+        resolve: makes a release of a role's entry, which names its chart by its name in ``platform.lock.yml``.
+
+    Raises:
+        PlanError: when something is missing, unknown or malformed.
+    """
+    component, namespace = raw.get("component"), raw.get("namespace")
+    if not component or not namespace:
+        raise PlanError("a plan needs component and namespace")
+    unknown = set(raw) - _PLAN_KEYS
+    if unknown:
+        raise PlanError(f"{component}: unknown keys in the plan: {', '.join(sorted(unknown))}")
+    phases: dict[str, Phase] = {}
+    for name, content in (raw.get("phases") or {}).items():
+        if name not in PHASES:
+            raise PlanError(f"{component}: there is no phase '{name}'; the phases are {', '.join(PHASES)}")
+        if set(content) - _PHASE_KEYS:
+            raise PlanError(f"{component}, {name}: unknown keys {', '.join(sorted(set(content) - _PHASE_KEYS))}")
+        phases[name] = _phase(component, name, content, resolve)
+    spaces = dict.fromkeys(
+        [namespace] + [str(secret.get("namespace", namespace)) for secret in raw.get("secrets") or []]
+    )
+    first = phases.get("foundation", Phase())
+    # Several components may share a namespace, so it carries no component's label.
+    made = [_namespace(space, raw.get("namespace_labels") or {}) for space in spaces]
+    phases["foundation"] = dataclasses.replace(first, objects=(*made, *first.objects))
+    return Plan(component, namespace, dict(raw.get("about") or {}), tuple(raw.get("secrets") or []), phases)
+
+
+def with_fingerprints(value: t.Any, marks: dict[str, str]) -> t.Any:
+    """Returns a value in which each ``<fingerprint NAMESPACE/SECRET>`` is replaced by that Secret's fingerprint."""
+    if isinstance(value, dict):
+        return {key: with_fingerprints(entry, marks) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [with_fingerprints(entry, marks) for entry in value]
+    if isinstance(value, str) and "<fingerprint " in value:
+        return _FINGERPRINT.sub(lambda found: marks.get(found[1], "unknown"), value)
+    return value
+
+
+def _phase(
+    component: str, name: str, content: dict[str, t.Any], resolve: t.Callable[[dict[str, t.Any]], Release]
+) -> Phase:
+    objects = _flat(content.get("objects") or [])
+    wrong = [text for text in map(problems, objects) if text]
+    if wrong:
+        raise PlanError(f"{component}, {name}: {'; '.join(wrong)}")
+    return Phase(
+        tuple(labelled(obj, component) for obj in objects),
+        tuple(resolve(entry) for entry in content.get("releases") or []),
+        tuple(_text(component, name, path) for path in content.get("definitions") or []),
+    )
+
+
+def _text(component: str, phase: str, path: str) -> str:
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8")
+    except OSError as error:
+        raise PlanError(f"{component}, {phase}: the manifest {path} cannot be read: {error.strerror}") from error
+
+
+def _flat(objects: list[t.Any]) -> list[t.Any]:
+    """Returns the objects of nested lists and of Kubernetes Lists as one list, without empty documents."""
+    result: list[t.Any] = []
+    for entry in objects:
+        if isinstance(entry, list):
+            result += _flat(entry)
+        elif isinstance(entry, dict) and entry.get("kind") == "List":
+            result += _flat(entry.get("items") or [])
+        elif entry is not None:
+            result.append(entry)
+    return result
+
+
+def _namespace(name: str, labels: dict[str, str]) -> Object:
+    return {
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": name, "labels": {**LABELS, **labels}},
+    }

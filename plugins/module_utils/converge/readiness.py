@@ -1,0 +1,191 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decides whether a workload is ready, still on its way, or cannot succeed. Pure functions on objects from the API."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object
+
+READY, WAITING, FAILED = "ready", "waiting", "failed"
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """The state of one object; ``reason`` says for people what is missing or wrong."""
+
+    verdict: str
+    reason: str = ""
+
+    @property
+    def ready(self) -> bool:
+        return self.verdict == READY
+
+
+def condition(obj: Object, kind: str) -> Object:
+    """Returns the condition of a type, or an empty mapping."""
+    for entry in (obj.get("status") or {}).get("conditions") or []:
+        if entry.get("type") == kind:
+            return entry
+    return {}
+
+
+def state_of(obj: Object | None) -> State:
+    """Returns the state of a live object; None means that it is not there yet.
+
+    Kinds without a notion of readiness (ConfigMap, Role, ...) are ready as soon as they exist.
+    """
+    if obj is None:
+        return State(WAITING, "does not exist yet")
+    if (obj.get("metadata") or {}).get("deletionTimestamp"):
+        return State(WAITING, "is being deleted")
+    rule = _RULES.get(_family(obj))
+    return rule(obj) if rule else State(READY)
+
+
+def has_rule(obj: Object) -> bool:
+    """Tells whether objects of this kind can be anything else than ready."""
+    return _family(obj) in _RULES
+
+
+def _family(obj: Object) -> str:
+    group = obj.get("apiVersion", "").rpartition("/")[0]
+    return f"{obj.get('kind')}.{group}" if group else str(obj.get("kind"))
+
+
+def _observed(obj: Object) -> bool:
+    status = obj.get("status") or {}
+    return status.get("observedGeneration", 0) >= obj["metadata"].get("generation", 0)
+
+
+def _deployment(obj: Object) -> State:
+    status, wanted = obj.get("status") or {}, (obj.get("spec") or {}).get("replicas", 1)
+    if not _observed(obj):
+        return State(WAITING, "the controller has not seen it yet")
+    refused = condition(obj, "ReplicaFailure")
+    if refused.get("status") == "True":
+        return State(WAITING, f"pods cannot be made: {refused.get('message', '')}")
+    if status.get("updatedReplicas", 0) < wanted:
+        return State(WAITING, f"{status.get('updatedReplicas', 0)} of {wanted} pods made")
+    if status.get("replicas", 0) > status.get("updatedReplicas", 0):
+        return State(WAITING, "old pods are still ending")
+    if status.get("availableReplicas", 0) < wanted:
+        return State(WAITING, f"{status.get('availableReplicas', 0)} of {wanted} pods ready")
+    return State(READY)
+
+
+def _stateful_set(obj: Object) -> State:
+    status, wanted = obj.get("status") or {}, (obj.get("spec") or {}).get("replicas", 1)
+    if not _observed(obj):
+        return State(WAITING, "the controller has not seen it yet")
+    ready = status.get("readyReplicas", 0)
+    if ready < wanted:
+        return State(WAITING, f"{ready} of {wanted} pods ready")
+    if status.get("updateRevision") and status.get("updateRevision") != status.get("currentRevision"):
+        if status.get("updatedReplicas", 0) < wanted:
+            return State(WAITING, f"{status.get('updatedReplicas', 0)} of {wanted} pods updated")
+    return State(READY)
+
+
+def _daemon_set(obj: Object) -> State:
+    status = obj.get("status") or {}
+    wanted = status.get("desiredNumberScheduled", 0)
+    if not _observed(obj):
+        return State(WAITING, "the controller has not seen it yet")
+    if status.get("updatedNumberScheduled", 0) < wanted or status.get("numberAvailable", 0) < wanted:
+        return State(WAITING, f"{status.get('numberAvailable', 0)} of {wanted} pods ready")
+    return State(READY)
+
+
+def _job(obj: Object) -> State:
+    if condition(obj, "Complete").get("status") == "True":
+        return State(READY)
+    failed = condition(obj, "Failed")
+    if failed.get("status") == "True":
+        return State(FAILED, f"the job failed: {failed.get('message', failed.get('reason', ''))}")
+    status = obj.get("status") or {}
+    if status.get("failed"):
+        return State(WAITING, f"the job is running, {status['failed']} attempts have failed")
+    return State(WAITING, "the job is running" if status.get("active") else "the job has not started")
+
+
+def _pod(obj: Object) -> State:
+    phase = (obj.get("status") or {}).get("phase")
+    if phase == "Succeeded" or condition(obj, "Ready").get("status") == "True":
+        return State(READY)
+    if phase == "Failed":
+        return State(FAILED, f"the pod failed: {obj['status'].get('message') or obj['status'].get('reason') or ''}")
+    return State(WAITING, "the pod is not ready")
+
+
+def _claim(obj: Object) -> State:
+    phase = (obj.get("status") or {}).get("phase")
+    # A claim of a class that binds late stays Pending until a pod uses it: that alone is no reason to wait.
+    return State(FAILED, "its volume is lost") if phase == "Lost" else State(READY)
+
+
+def _by_condition(kind: str) -> t.Callable[[Object], State]:
+    def rule(obj: Object) -> State:
+        found = condition(obj, kind)
+        if found.get("status") == "True":
+            return State(READY)
+        return State(WAITING, str(found.get("message") or found.get("reason") or f"{kind} is not reported yet"))
+
+    return rule
+
+
+def _definition(obj: Object) -> State:
+    names = condition(obj, "NamesAccepted")
+    if names.get("status") == "False":
+        return State(FAILED, f"its names clash: {names.get('message', '')}")
+    return _by_condition("Established")(obj)
+
+
+def _postgresql_cluster(obj: Object) -> State:
+    status = obj.get("status") or {}
+    phase = str(status.get("phase") or "")
+    if (obj["metadata"].get("annotations") or {}).get("cnpg.io/hibernation") == "on":
+        return _by_condition("cnpg.io/hibernation")(obj)
+    if status.get("readyInstances", 0) >= (obj.get("spec") or {}).get("instances", 1) and "healthy" in phase:
+        pending = (status.get("managedRolesStatus") or {}).get("cannotReconcile") or {}
+        if pending:
+            return State(WAITING, "roles cannot be made: " + "; ".join(f"{k}: {', '.join(v)}" for k, v in pending.items()))
+        return State(READY)
+    return State(WAITING, str(status.get("phaseReason") or phase or "the operator has not seen it yet"))
+
+
+def _postgresql_database(obj: Object) -> State:
+    status = obj.get("status") or {}
+    if status.get("applied") and status.get("observedGeneration", 0) >= obj["metadata"].get("generation", 0):
+        return State(READY)
+    return State(WAITING, str(status.get("message") or "the operator has not made it yet"))
+
+
+def _service(obj: Object) -> State:
+    if (obj.get("spec") or {}).get("type") == "LoadBalancer":
+        if not ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress"):
+            return State(WAITING, "the load balancer has no address yet")
+    return State(READY)
+
+
+_RULES: dict[str, t.Callable[[Object], State]] = {
+    "Deployment.apps": _deployment,
+    "StatefulSet.apps": _stateful_set,
+    "DaemonSet.apps": _daemon_set,
+    "Job.batch": _job,
+    "Pod": _pod,
+    "PersistentVolumeClaim": _claim,
+    "Service": _service,
+    "CustomResourceDefinition.apiextensions.k8s.io": _definition,
+    "APIService.apiregistration.k8s.io": _by_condition("Available"),
+    "Cluster.postgresql.cnpg.io": _postgresql_cluster,
+    "Database.postgresql.cnpg.io": _postgresql_database,
+    "Certificate.cert-manager.io": _by_condition("Ready"),
+    "Issuer.cert-manager.io": _by_condition("Ready"),
+    "ClusterIssuer.cert-manager.io": _by_condition("Ready"),
+    "Gateway.gateway.networking.k8s.io": _by_condition("Programmed"),
+    "InferenceService.serving.kserve.io": _by_condition("Ready"),
+}

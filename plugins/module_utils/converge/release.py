@@ -1,0 +1,203 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Installs, upgrades, heals and removes Helm releases; starts Helm only when it has something to do."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import time
+import typing as t
+
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import helm_state, masking
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import Outcome, apply_objects
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.helm_state import (
+    LIVE_ANNOTATION,
+    WANTED_ANNOTATION,
+    Revision,
+)
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object, Ref, digest, ref
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import KubeError
+
+_THREADS = 8
+# A run that was killed may have left Helm alive: it gets this long to finish before its release counts as abandoned.
+PENDING_GRACE = 30.0
+
+# Runs kubernetes.core.helm (or helm_template) with arguments and returns its result; raises HelmError when it fails.
+RunHelm = t.Callable[[str, dict[str, t.Any]], dict[str, t.Any]]
+Say = t.Callable[[str], None]
+
+
+class HelmError(Exception):
+    """Helm refused; the message is Helm's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """What is wanted.
+
+    Attributes:
+        name, namespace: of the release.
+        chart: path, OCI reference or name of the chart. version, repository: for a chart from a repository.
+        chart_digest: digest of the chart's content, or its name and version when it is pinned in a repository.
+        values: the values that are given to it; they hold references to Secrets, never their values.
+    """
+
+    name: str
+    namespace: str
+    chart: str
+    chart_digest: str
+    values: dict[str, t.Any]
+    version: str | None = None
+    repository: str | None = None
+
+    def __str__(self) -> str:
+        return f"release {self.namespace}/{self.name}"
+
+    @property
+    def wanted_digest(self) -> str:
+        """The digest of chart and values."""
+        return digest([self.chart_digest, self.values])
+
+    @property
+    def ref(self) -> Ref:
+        return Ref("Release", self.namespace, self.name)
+
+
+class Releases:
+    """Brings releases to their wanted state on one cluster."""
+
+    def __init__(self, cluster: Cluster, run_helm: RunHelm, say: Say, check: bool = False) -> None:
+        self._cluster = cluster
+        self._run_helm = run_helm
+        self._say = say
+        self._check = check
+
+    def ensure(self, release: Release) -> list[Outcome]:
+        """Installs or upgrades a release, or puts back what was changed by hand in one that is as wanted."""
+        found = self._settled(release)
+        newest = found[0] if found else None
+        if newest and newest.status == "deployed" and newest.annotation(WANTED_ANNOTATION) == release.wanted_digest:
+            return self._repaired(release, newest)
+        if self._check:
+            return [Outcome(release.ref, "updated" if newest else "created", self._preview(release, newest))]
+        return [self._install(release, newest)]
+
+    def remove(self, name: str, namespace: str) -> Outcome:
+        """Uninstalls a release; one that is not there is unchanged."""
+        target = Ref("Release", namespace, name)
+        if not helm_state.revisions(self._cluster, name, namespace):
+            return Outcome(target, "unchanged")
+        if not self._check:
+            self._run_helm("helm", {"release_name": name, "release_namespace": namespace, "release_state": "absent"})
+            for left in helm_state.revisions(self._cluster, name, namespace):
+                self._cluster.delete(left.secret)
+        return Outcome(target, "deleted", {"before_header": str(target), "after_header": str(target),
+                                           "before": f"{target}\n", "after": ""})
+
+    def workloads(self, name: str, namespace: str) -> list[Object]:
+        """Returns the objects that a release consists of; empty when it is not installed."""
+        found = helm_state.revisions(self._cluster, name, namespace)
+        return helm_state.with_namespaces(self._cluster, found[0].objects(), namespace) if found else []
+
+    # -- the parts of ensure -------------------------------------------------------------------------------------
+
+    def _settled(self, release: Release) -> list[Revision]:
+        """Returns the revisions, after healing one that a killed run left pending."""
+        deadline = time.monotonic() + PENDING_GRACE
+        while True:
+            found = helm_state.revisions(self._cluster, release.name, release.namespace)
+            if not found or not found[0].pending or self._check:
+                return found
+            if found[0].age >= PENDING_GRACE or time.monotonic() > deadline:
+                break
+            time.sleep(1.0)
+        # Helm refuses to touch a pending release. Without the record of the interrupted step it goes on from the last
+        # finished one, and takes over what that step had made already since it carries the release's own marks.
+        stuck = found[0]
+        self._say(f"{release}: revision {stuck.number} was left '{stuck.status}' by an interrupted run; it is made again")
+        self._cluster.delete(stuck.secret)
+        return helm_state.revisions(self._cluster, release.name, release.namespace)
+
+    def _install(self, release: Release, newest: Revision | None) -> Outcome:
+        self._say(f"{release}: {'upgrading' if newest else 'installing'} {release.chart.rpartition('/')[2]}")
+        diff = self._preview(release, newest) if newest else _values_diff(release, None)
+        result = self._run_helm("helm", {**_chart_args(release), "release_values": release.values,
+                                         "create_namespace": False, "history_max": 5})
+        found = helm_state.revisions(self._cluster, release.name, release.namespace)
+        if not found or found[0].status != "deployed":
+            status = found[0].status if found else "absent"
+            raise HelmError(f"{release} is '{status}' after Helm ended: {result.get('stderr') or result.get('msg') or ''}")
+        if newest and found[0].number == newest.number and newest.annotation(WANTED_ANNOTATION) is not None:
+            raise HelmError(
+                f"{release}: the chart's content changed, but not its version {release.version}, so Helm keeps the old one. "
+                "Give the changed chart a new version."
+            )
+        self._note(release, found[0])
+        return Outcome(release.ref, "updated" if newest else "created", diff)
+
+    def _note(self, release: Release, revision: Revision) -> None:
+        """Writes the digests on the revision's Secret, as the last step: a run killed before it starts Helm again."""
+        pairs = self._live_pairs(helm_state.with_namespaces(self._cluster, revision.objects(), release.namespace))
+        notes = {WANTED_ANNOTATION: release.wanted_digest, LIVE_ANNOTATION: helm_state.live_digest(pairs)}
+        self._cluster.patch_merge(revision.secret, {"metadata": {"annotations": notes}})
+
+    def _repaired(self, release: Release, revision: Revision) -> list[Outcome]:
+        objects = helm_state.with_namespaces(self._cluster, revision.objects(), release.namespace)
+        pairs = self._live_pairs(objects)
+        if helm_state.live_digest(pairs) == revision.annotation(LIVE_ANNOTATION):
+            return [Outcome(release.ref, "unchanged")]
+        # Somebody changed or removed objects of the release: put back what its manifest says, in Helm's name.
+        outcomes = [entry for entry in apply_objects(self._cluster, objects, check=self._check, manager="helm") if entry.changed]
+        if not self._check:
+            self._note(release, revision)
+        return outcomes or [Outcome(release.ref, "unchanged")]
+
+    def _live_pairs(self, objects: list[Object]) -> list[tuple[Object, Object | None]]:
+        def fetch(obj: Object) -> tuple[Object, Object | None]:
+            identity = ref(obj)
+            return obj, self._cluster.get(obj["apiVersion"], obj["kind"], identity.name, identity.namespace or None)
+
+        with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(fetch, objects))
+
+    def _preview(self, release: Release, newest: Revision | None) -> dict[str, str]:
+        """Returns the difference between the manifest as recorded and as it would be, without any Secret's value."""
+        if newest is None:
+            return _values_diff(release, None)
+        old = {ref(obj): obj for obj in newest.objects()}
+        try:
+            text = self._run_helm("helm_template", {**_chart_args(release), "release_values": release.values,
+                                                    "include_crds": False})["stdout"]
+        except (HelmError, KubeError, KeyError):
+            return _values_diff(release, newest.payload().get("config"))
+        new = {ref(obj): obj for obj in helm_state.manifest_objects(text)}
+        named = sorted({*old, *new})
+        return {
+            "before_header": str(release), "after_header": str(release),
+            "before": "".join(masking.as_yaml(masking.masked(old[key], new.get(key))) for key in named
+                              if key in old and old[key] != new.get(key)),
+            "after": "".join(masking.as_yaml(masking.masked(new[key], old.get(key))) for key in named
+                             if key in new and new[key] != old.get(key)),
+        }
+
+
+def _chart_args(release: Release) -> dict[str, t.Any]:
+    args: dict[str, t.Any] = {
+        "release_name": release.name, "release_namespace": release.namespace, "chart_ref": release.chart,
+    }
+    if release.version:
+        args["chart_version"] = release.version
+    if release.repository:
+        args["chart_repo_url"] = release.repository
+    return args
+
+
+def _values_diff(release: Release, before: dict[str, t.Any] | None) -> dict[str, str]:
+    return {
+        "before_header": str(release), "after_header": str(release),
+        "before": masking.as_yaml(masking.masked_values(before)) if before else "",
+        "after": f"# chart {release.chart.rpartition('/')[2]}\n" + masking.as_yaml(masking.masked_values(release.values)),
+    }

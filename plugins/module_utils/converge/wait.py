@@ -1,0 +1,157 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waits for many objects at once, says what is still missing and why, and stops when waiting cannot help."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import time
+import typing as t
+
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import pods, readiness
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object, ref
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
+
+_THREADS = 8
+_SAY_SECONDS = 10.0
+_REASON_LENGTH = 300
+
+Say = t.Callable[[str], None]
+
+
+class WaitError(Exception):
+    """Something will not become ready; the message says what and why."""
+
+
+@dataclasses.dataclass
+class Missing:
+    """An object that is not ready: its live form (None when absent), and the reason for people."""
+
+    wanted: Object
+    live: Object | None
+    reason: str
+    failed: bool = False
+
+    def __str__(self) -> str:
+        return f"{ref(self.wanted)}: {self.reason}"
+
+
+class Waiter:
+    """Watches a set of objects until all are ready.
+
+    Args:
+        cluster: where they are.
+        say: prints one line of progress.
+        timeout: seconds after which waiting ends in any case.
+        schedule_grace: seconds during which an unschedulable pod may still get a node.
+    """
+
+    def __init__(self, cluster: Cluster, say: Say, timeout: float, schedule_grace: float = pods.SCHEDULE_GRACE) -> None:
+        self._cluster = cluster
+        self._say = say
+        self._timeout = timeout
+        self._schedule_grace = schedule_grace
+        self._since: dict[tuple[str, str, str], float] = {}
+
+    def wait(self, wanted: list[Object]) -> float:
+        """Waits until everything is ready and returns the seconds it took.
+
+        Raises:
+            WaitError: when something cannot become ready, or the time is over.
+        """
+        started = time.monotonic()
+        pending = [obj for obj in wanted if readiness.has_rule(obj)]
+        total, said, said_at, pause = len(pending), "", started - _SAY_SECONDS + 3.0, 0.1
+        while pending:
+            missing = self.look(pending)
+            if not missing:
+                break
+            pending = [entry.wanted for entry in missing]
+            self._stop_if_hopeless(missing)
+            now = time.monotonic()
+            if now - started > self._timeout:
+                raise WaitError(
+                    f"not ready after {self._timeout:.0f} s (platform_wait_timeout): " + "; ".join(map(str, missing))
+                )
+            line = _progress(missing, total, now - started)
+            if now - said_at >= _SAY_SECONDS and line != said:
+                self._say(line)
+                said, said_at = line, now
+            time.sleep(pause)
+            pause = min(pause * 1.5, 1.0)
+        return time.monotonic() - started
+
+    def look(self, wanted: list[Object]) -> list[Missing]:
+        """Returns what is not ready right now, each with its reason."""
+        with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+            found = list(pool.map(self._look_at, wanted))
+        return [entry for entry in found if entry is not None]
+
+    def _look_at(self, obj: Object) -> Missing | None:
+        identity = ref(obj)
+        live = self._cluster.get(obj["apiVersion"], obj["kind"], identity.name, identity.namespace or None)
+        state = readiness.state_of(live)
+        if state.ready:
+            return None
+        missing = Missing(obj, live, state.reason, state.verdict == readiness.FAILED)
+        for trouble in self._troubles(live):
+            missing.reason = f"{state.reason}; pod {trouble.pod}: {self._told(trouble, missing.failed)}"
+            missing.failed = missing.failed or self._given_up(trouble)
+            if missing.failed:
+                break
+        return missing
+
+    def _troubles(self, live: Object | None) -> list[pods.Trouble]:
+        if live is None:
+            return []
+        selector = _pod_selector(live)
+        if not selector:
+            return []
+        space = live["metadata"].get("namespace")
+        found = self._cluster.list("v1", "Pod", space, label_selector=selector)
+        troubles = [trouble for trouble in map(pods.trouble, found) if trouble]
+        return sorted(troubles, key=lambda entry: (entry.patience is None, not entry.crashed, entry.pod))[:3]
+
+    def _given_up(self, trouble: pods.Trouble) -> bool:
+        key = (trouble.namespace, trouble.pod, trouble.reason.split(":")[0])
+        first = self._since.setdefault(key, time.monotonic())
+        if trouble.patience is None:
+            return False
+        patience = self._schedule_grace if trouble.patience == pods.SCHEDULE_GRACE else trouble.patience
+        return time.monotonic() - first >= patience
+
+    def _told(self, trouble: pods.Trouble, failed: bool) -> str:
+        if not (trouble.crashed or failed):
+            return trouble.reason[:_REASON_LENGTH]
+        line = self._last_log_line(trouble)
+        return trouble.reason[:_REASON_LENGTH] + (f"; its last words: {line}" if line else "")
+
+    def _last_log_line(self, trouble: pods.Trouble) -> str:
+        for previous in (True, False):
+            text = self._cluster.logs(trouble.namespace, trouble.pod, trouble.container or None, 20, previous)
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            if lines:
+                return lines[-1][:_REASON_LENGTH]
+        return ""
+
+    def _stop_if_hopeless(self, missing: list[Missing]) -> None:
+        failed = [entry for entry in missing if entry.failed]
+        if failed:
+            raise WaitError("; ".join(map(str, failed)))
+
+
+def _pod_selector(live: Object) -> str:
+    if live["kind"] == "Cluster":
+        return f"cnpg.io/cluster={live['metadata']['name']}"
+    if live["kind"] == "Job":
+        return f"batch.kubernetes.io/job-name={live['metadata']['name']}"
+    labels = ((live.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) if isinstance(labels, dict) else ""
+
+
+def _progress(missing: list[Missing], total: int, seconds: float) -> str:
+    named = "; ".join(str(entry) for entry in missing[:3])
+    more = f"; and {len(missing) - 3} more" if len(missing) > 3 else ""
+    return f"{seconds:4.0f} s  {total - len(missing)} of {total} ready, waiting for {named}{more}"
