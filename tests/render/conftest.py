@@ -118,7 +118,9 @@ def render(helm, chart_dir) -> Callable[..., Rendered]:
     def run(chart: str, values: dict[str, Any] | None = None, release: str = "demo", minimal: bool = True) -> Rendered:
         command = [helm, "template", release, str(chart_dir(chart)), "--namespace", "lab", "--kube-version", "1.35.4"]
         given = _merged(MINIMAL[chart] if minimal else {}, values or {})
-        done = subprocess.run([*command, "--values", "-"], input=yaml.safe_dump(given), capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, "--values", "-"], input=yaml.safe_dump(given), capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise RenderError(done.stderr)
         return Rendered([document for document in yaml.load_all(done.stdout, Loader=_Loader) if document])
@@ -132,7 +134,7 @@ def shared() -> Path:
     """The folder with the upstream charts' values: OPENMLOPS_SHARED, or shared/ beside the checkout."""
     folder = Path(os.environ.get("OPENMLOPS_SHARED") or ROOT.parent / "shared")
     if not (folder / "upstream").is_dir():
-        pytest.skip(f"no upstream values to compare with: there is no {folder}/upstream (OPENMLOPS_SHARED names its folder)")
+        pytest.skip(f"no upstream values to compare with: no folder {folder}/upstream (OPENMLOPS_SHARED names its parent)")
     return folder
 
 

@@ -17,7 +17,8 @@ def violations(pod: dict[str, Any]) -> list[str]:
         if not VOLUMES & volume.keys():
             found.append(f"volume {volume['name']} is of a kind that is not allowed")
     for container in pod["containers"] + pod.get("initContainers", []):
-        found += [f"{container['name']}: {problem}" for problem in _container(pod.get("securityContext", {}), container)]
+        problems = _container(pod.get("securityContext", {}), container)
+        found += [f"{container['name']}: {problem}" for problem in problems]
     return found
 
 

@@ -236,7 +236,9 @@ def test_schema_refuses_what_it_does_not_know(chart):
 
 
 @each_chart
-@pytest.mark.parametrize("values", [{"surprise": 1}, {"image": {"surprise": 1}}, {"image": {"tag": 1}}, {"podLabels": {"a": 1}}])
+@pytest.mark.parametrize(
+    "values", [{"surprise": 1}, {"image": {"surprise": 1}}, {"image": {"tag": 1}}, {"podLabels": {"a": 1}}]
+)
 def test_helm_refuses_it_too(render, chart, values):
     with pytest.raises(render.error, match="schema"):
         render(chart, values)

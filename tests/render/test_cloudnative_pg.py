@@ -55,7 +55,8 @@ def test_arguments_and_variables(render):
     ]
     assert rendered.env["A"] == "1"
     assert rendered.env["OPERATOR_NAMESPACE"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
-    assert rendered.one("ConfigMap", rendered.env["MONITORING_QUERIES_CONFIGMAP"])["data"]["queries"].startswith("backends:")
+    queries = rendered.one("ConfigMap", rendered.env["MONITORING_QUERIES_CONFIGMAP"])["data"]["queries"]
+    assert queries.startswith("backends:")
 
 
 def test_configuration(render):
@@ -82,9 +83,9 @@ def test_crds_are_not_for_helm(render):
 
 
 def test_not_from_the_repository_folder(helm):
-    done = subprocess.run([helm, "template", "demo", str(CHARTS / CHART)], capture_output=True, text=True)
+    done = subprocess.run([helm, "template", "demo", str(CHARTS / CHART)], capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "files/manifest.yaml is missing: install the chart that plugins/module_utils/charts/bundle.py assembles" in done.stderr
+    assert "files/manifest.yaml is missing: install the chart that plugins/module_utils/charts/" in done.stderr
 
 
 def test_the_release_fits_into_its_secret(render):

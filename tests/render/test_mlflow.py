@@ -19,8 +19,8 @@ def test_command(render):
     container = render(CHART, {"server": {"value_options": options, "flag_options": ["serve_artifacts"]}}).container
     assert container["command"][:2] == ["mlflow", "server"]
     assert sorted(container["command"][2:]) == [
-        "--allowed-hosts=mlflow,mlflow:*", "--host=0.0.0.0", "--port=5000", "--read-timeout=1000000", "--serve-artifacts",
-        "--workers=1", "--x=true",
+        "--allowed-hosts=mlflow,mlflow:*", "--host=0.0.0.0", "--port=5000", "--read-timeout=1000000",
+        "--serve-artifacts", "--workers=1", "--x=true",
     ]
 
 
@@ -68,12 +68,12 @@ def test_the_prefix_has_one_place(render):
 
 
 def test_probe_settings(render):
-    readiness = {"enabled": True, "initialDelaySeconds": 1, "periodSeconds": 2, "timeoutSeconds": 3, "failureThreshold": 4}
+    seconds = {"initialDelaySeconds": 1, "periodSeconds": 2, "timeoutSeconds": 3, "failureThreshold": 4}
+    readiness = {"enabled": True, **seconds}
     probes = {"startup": {"enabled": False}, "liveness": {"enabled": False}, "readiness": readiness}
     container = render(CHART, {"probes": probes}).container
     assert "startupProbe" not in container and "livenessProbe" not in container
-    del readiness["enabled"]
-    assert container["readinessProbe"] == {"httpGet": {"path": "/health", "port": "http"}, **readiness}
+    assert container["readinessProbe"] == {"httpGet": {"path": "/health", "port": "http"}, **seconds}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the openmlops.platform collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take a release manifest (many YAML documents in one text) apart, as text: parsing 1.2 MB of CRDs takes seconds."""
+"""Take a release manifest (many YAML documents in one text) apart as text: parsing 1.2 MB of CRDs takes long."""
 from __future__ import annotations
 
 import re

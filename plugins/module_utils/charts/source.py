@@ -1,7 +1,7 @@
 # Copyright: Contributors to the openmlops.platform collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a chart comes from: platform_chart_source and the chart's entry in platform.lock.yml, turned into one answer."""
+"""Where a chart comes from: platform_chart_source and the chart's entry in platform.lock.yml, in one answer."""
 from __future__ import annotations
 
 import re
@@ -59,8 +59,8 @@ def _upstream(name: str, version: str, repository: str) -> dict[str, str | None]
 def _bundled(name: str, version: str, bundled: str, charts_dir: Path) -> dict[str, str | None]:
     if not bundled:
         raise ChartSourceError(
-            f"platform_chart_source is 'bundled', but the platform has no chart of its own for {name}: set it to upstream, "
-            f"or to a folder or an OCI mirror that holds {name} {version}"
+            f"platform_chart_source is 'bundled', but the platform has no chart of its own for {name}: "
+            f"set it to upstream, or to a folder or an OCI mirror that holds {name} {version}"
         )
     found = _chart_version(charts_dir / bundled)
     if not found:
@@ -78,7 +78,8 @@ def _from_folder(name: str, version: str, folder: Path, repository: str) -> dict
     unpacked = _chart_version(folder / name)
     if unpacked == version:
         return _answer(str(folder / name), version)
-    others = sorted(path.name for path in folder.glob(f"{name}-*.tgz")) + ([f"{name}/ ({unpacked})"] if unpacked else [])
+    others = sorted(path.name for path in folder.glob(f"{name}-*.tgz"))
+    others += [f"{name}/ ({unpacked})"] if unpacked else []
     where = repository if repository.startswith(("http", "oci://")) else "its repository"
     raise ChartSourceError(
         f"platform_chart_source is '{folder}', which has no {archive.name} and no {name}/ of that version"

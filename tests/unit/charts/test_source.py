@@ -54,7 +54,7 @@ def test_home_folder(charts_dir, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("source", ["", "upstraem", "/no/such/folder"])
 def test_what_it_can_be(charts_dir, source):
-    with pytest.raises(ChartSourceError, match=f"platform_chart_source is '{source}': set it to upstream, bundled, a fol"):
+    with pytest.raises(ChartSourceError, match=f"platform_chart_source is '{source}': set it to upstream, bund"):
         resolve(source, HTTP, charts_dir)
 
 
