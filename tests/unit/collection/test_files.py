@@ -25,7 +25,7 @@ PACKAGE_HOSTS = [
     )
 ]
 IMAGE_HOSTS = [".".join(parts) for parts in (("docker", "io"), ("quay", "io"), ("ghcr", "io"), ("gcr", "io"), ("registry", "k8s", "io"))]
-MACHINE_PATHS = ["/" + "work/", "/" + "opt/wheels", "/" + "root/.", "/" + "home/"]
+MACHINE_PATHS = ["/" + "work/", "/" + "opt/wheels", "/" + "root/."]
 
 
 def lines_with(texts, root, needles, *, exempt=()):
