@@ -45,7 +45,7 @@ class ActionModule(PlatformAction):
         if wrong:
             raise AnsibleActionFail("; ".join(wrong))
         validated = ArgumentSpecValidator(argument_spec, *args, **kwargs).validate(given)
-        if validated.errors:
+        if validated.errors.errors:
             raise AnsibleActionFail(validated.errors.msg)
         return validated, {**given, **validated.validated_parameters}
 
@@ -57,9 +57,9 @@ class ActionModule(PlatformAction):
                 strict=args["rotate_undeclared"] == "fail", check=self.check,
             )
         except (SecretError, KubeError) as error:
-            raise AnsibleActionFail(str(error)) from None
+            return {"failed": True, "msg": str(error)}
         except Exception as error:  # a bug: its text may hold a value, so only its place is told
-            raise AnsibleActionFail(f"secret_bootstrap: {crash_report(error)}") from None
+            return {"failed": True, "msg": f"secret_bootstrap: {crash_report(error)}"}
         for text in report.warnings:
             display.warning(text)
         return {**report.result, **({"diff": report.diff} if self._task.diff and report.diff else {})}

@@ -161,6 +161,7 @@ class _Run:
 
     def _write(self, current: Plan) -> bool:
         """Writes until the server says that somebody else was faster; returns whether all was written."""
+        no_namespace: dict[str, None] = {}
         for secret in current.secrets:
             if secret.action == "none":
                 continue
@@ -171,13 +172,15 @@ class _Run:
             except NotFound:
                 if secret.action == "update":
                     return False  # deleted since it was read
-                raise Failed(
-                    f"{secret.ref}: cannot be created: namespace {secret.ref.namespace} does not exist{self._so_far()}"
-                ) from None
+                no_namespace[secret.ref.namespace] = None
+                continue
             except KubeError as error:
                 raise Failed(f"{secret.ref}: {secret.action} failed: {self._message(error)}{self._so_far()}") from None
             self.done[secret.ref].add(secret)
             self.pending -= {key.spec.ref for key in secret.key_plans if key.outcome == "rotated"}
+        if no_namespace:
+            names = ", ".join(no_namespace)
+            raise Failed(f"Secrets cannot be created, because these namespaces do not exist: {names}{self._so_far()}")
         return True
 
     def _write_one(self, secret: SecretPlan) -> None:
