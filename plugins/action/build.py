@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
         builder = Builder(root, cache, say=Display().display, workers=max(1, args["workers"]))
         try:
             todo = builder.todo(args["artifacts"])
-            result.update(changed=bool(todo), todo=todo, **builder.results(args["artifacts"]))
+            result.update(changed=bool(todo), todo=todo, cache_dir=str(cache), **builder.results(args["artifacts"]))
             if self._task.check_mode:
                 lack = builder.lack(todo)
                 result.update(missing_packages=lack.packages, problems=lack.problems, built=[], seconds={})

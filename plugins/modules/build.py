@@ -66,6 +66,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+cache_dir:
+  description: Folder that everything is kept in.
+  type: str
+  returned: success
+  sample: /home/me/.cache/openmlops
 todo:
   description: What was missing, what is needed first.
   type: list
