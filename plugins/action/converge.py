@@ -49,8 +49,8 @@ class ActionModule(PlatformAction):
         """Does what the task asks for."""
         own = {key: args[key] for key in _PLAN_ARGUMENTS if args[key]}
         if args["defer"]:
-            earlier = [entry for entry in self.variable(variables, "platform_plan", [])
-                       if entry["component"] != args["component"]]
+            known = (variables.get("ansible_facts") or {}).get("platform_plan") or []
+            earlier = [entry for entry in known if entry["component"] != args["component"]]
             return {"changed": False, "ansible_facts": {"platform_plan": [*earlier, own]}}
         self._variables = variables
         cluster = self.connect(args)
