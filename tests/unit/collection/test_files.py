@@ -25,7 +25,7 @@ PACKAGE_HOSTS = [
     )
 ]
 IMAGE_HOSTS = [".".join(parts) for parts in (("docker", "io"), ("quay", "io"), ("ghcr", "io"), ("gcr", "io"), ("registry", "k8s", "io"))]
-MACHINE_PATHS = ["/" + "work/", "/" + "opt/wheels", "/" + "root/."]
+MACHINE_PATHS = ["/" + path for path in ("work/main", "work/dev", "work/notes", "work/shared", "opt/wheels", "root/.")]
 
 
 def lines_with(texts, root, needles, *, exempt=()):
