@@ -89,3 +89,8 @@ def test_errors_are_never_hidden_for_good(role):
     """``no_log: true`` hides the error too; a variable lets the user see it."""
     for path in [*role.glob("tasks/*.yml"), *role.glob("handlers/*.yml")]:
         assert not re.search(r"^\s*no_log:\s*true\s*$", path.read_text(encoding="utf-8"), re.MULTILINE), path.name
+
+
+def test_every_component_has_a_molecule_scenario(root, load):
+    components = set(load(root / "platform.lock.yml")["components"]) - {"local_cluster"}
+    assert components | {"default"} == {path.parent.name for path in root.glob("molecule/*/molecule.yml")}
