@@ -168,3 +168,4 @@ class Builder:
             config.mkdir(mode=0o700)
             buildah.build(image, reference, base, folder, {}, config)
             buildah.save(reference, target, scratch)
+            buildah.forget_others(reference)

@@ -66,6 +66,18 @@ class Buildah:
         identity = self.run("pull", "--quiet", f"oci-archive:{archive}").split()[-1]
         self.run("tag", identity, reference)
 
+    def forget_others(self, reference: str) -> None:
+        """Remove the images that *reference* replaces from the storage; their archives stay."""
+        repository = reference.rsplit(":", 1)[0]
+        listed = self.run("images", "--noheading", "--format", "{{.Name}}:{{.Tag}}").split()
+        for other in listed:
+            if other != reference and other.rsplit(":", 1)[0] == repository:
+                try:
+                    self.run("rmi", "--force", other)
+                except ProgramFailed:
+                    # Another build stands on it right now; the next one removes it.
+                    continue
+
     def build(
         self, image: Image, reference: str, base: str, context: Path, labels: dict[str, str], config: Path
     ) -> None:
