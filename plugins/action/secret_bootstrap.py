@@ -13,14 +13,18 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import RequiredError, UnsupportedError
 from ansible.utils.display import Display
 
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import KubeError
 from ansible_collections.openmlops.platform.plugins.module_utils.secrets.bootstrap import SecretError, bootstrap
+from ansible_collections.openmlops.platform.plugins.module_utils.secrets.reader import Reader
 from ansible_collections.openmlops.platform.plugins.module_utils.secrets.redact import crash_report
 from ansible_collections.openmlops.platform.plugins.plugin_utils.platform_action import PlatformAction
 
 display = Display()
+
+_FLAGS = ("purge", "validate_certs")
 
 
 class ActionModule(PlatformAction):
@@ -34,27 +38,35 @@ class ActionModule(PlatformAction):
     }
 
     def validate_argument_spec(self, argument_spec: t.Any = None, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Validates like the base class, but its error neither repeats an argument nor points into the playbook."""
+        """Validates like the base class, but its errors neither repeat an argument nor point into the playbook."""
         given = self._task.args.copy()
-        wrong = [
-            f"{name} must be a list" for name in ("secrets", "rotate")
-            if name in given and not isinstance(given[name], (list, tuple))
-        ]
-        if not wrong and any(not isinstance(entry, dict) for entry in given.get("secrets", [])):
-            wrong = ["each entry of secrets must be a mapping"]
-        if wrong:
-            raise AnsibleActionFail("; ".join(wrong))
-        validated = ArgumentSpecValidator(argument_spec, *args, **kwargs).validate(given)
-        if validated.errors.errors:
-            raise AnsibleActionFail(validated.errors.msg)
-        return validated, {**given, **validated.validated_parameters}
+        wrong: list[str] = []
+        for name in ("secrets", "rotate"):
+            if not isinstance(given.get(name, []), (list, tuple)):
+                wrong.append(f"secret_bootstrap: {name} must be a list")
+        if not wrong and not all(isinstance(entry, dict) for entry in given.get("secrets", [])):
+            wrong.append("secret_bootstrap: each entry of secrets must be a mapping")
+        reader = Reader("secret_bootstrap", {name: given.get(name) for name in (*_FLAGS, "rotate_undeclared")}, wrong)
+        for name in _FLAGS:
+            reader.flag(name, True)
+        reader.choice("rotate_undeclared", "fail", ("fail", "ignore"))
+        if not wrong:
+            validated = ArgumentSpecValidator(argument_spec, *args, **kwargs).validate(given)
+            if not validated.errors.errors:
+                return validated, {**given, **validated.validated_parameters}
+            wrong = [_without_values(error) for error in validated.errors.errors]
+        raise AnsibleActionFail("; ".join(wrong)) from None
 
     def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Does what the task asks for."""
         try:
             report = bootstrap(
-                lambda: self.connect(args), args["secrets"], args["rotate"], purge=args["purge"],
-                strict=args["rotate_undeclared"] == "fail", check=self.check,
+                lambda: self.connect(args),
+                args["secrets"],
+                args["rotate"],
+                purge=args["purge"],
+                strict=args["rotate_undeclared"] == "fail",
+                check=self.check,
             )
         except (SecretError, KubeError) as error:
             return {"failed": True, "msg": str(error)}
@@ -63,3 +75,10 @@ class ActionModule(PlatformAction):
         for text in report.warnings:
             display.warning(text)
         return {**report.result, **({"diff": report.diff} if self._task.diff and report.diff else {})}
+
+
+def _without_values(error: Exception) -> str:
+    """Returns the text of an error of the validation, unless it is of a kind that quotes what was given."""
+    if isinstance(error, UnsupportedError):
+        return f"unknown argument: {error}"
+    return str(error) if isinstance(error, RequiredError) else "an argument has the wrong type"

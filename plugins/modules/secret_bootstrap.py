@@ -14,21 +14,23 @@ description:
   - Makes any number of Kubernetes Secrets fit their declarations in one call.
   - Only what is missing is made. A key that exists and is not empty is never generated again, and keys that are not
     declared stay as they are.
-  - Values that follow from others (a connection string, a password file, a copy in another namespace) are brought up to
-    date whenever the others have changed.
+  - Values that follow from others (a connection string, a password file, a copy in another namespace) are brought up
+    to date whenever the others have changed.
   - Runs at the same time agree. What one of them has made first, the others take over.
   - Everything that is wrong with the declarations is reported at once, before anything is written.
   - No value ever appears in the result, a diff, an error or a log, whatever the verbosity.
 notes:
   - The action runs on the controller. It starts no process and writes no file.
-  - It needs the rights C(get), C(create) and C(update) for Secrets in the namespaces of the declarations, and C(get) in the
-    namespaces of their sources. Neither C(list) nor rights in the whole cluster are needed. Only O(purge) needs C(delete).
-  - In each namespace it keeps a Secret of its own called C(openmlops-fingerprint-key), with the random key under which
-    fingerprints are made.
+  - It needs the rights C(get), C(create) and C(update) for Secrets in the namespaces of the declarations, and C(get)
+    in the namespaces of their sources. Neither C(list) nor rights in the whole cluster are needed. Only O(purge)
+    needs C(delete).
+  - In each namespace it keeps a Secret of its own called C(openmlops-fingerprint-key), with the random key under
+    which fingerprints are made.
   - Every Secret gets the labels C(app.kubernetes.io/managed-by=openmlops) and
     C(app.kubernetes.io/part-of=openmlops-platform). Only a managed-by label of another tool stays as it is.
-  - Ansible prints a task's arguments as they are written in the playbook when C(display_args_to_stdout) is on, and the lines
-    of a playbook around an error. Keep values in variables, so that there is a template and not a value in the playbook.
+  - Ansible prints a task's arguments as they are written in the playbook when C(display_args_to_stdout) is on, and
+    the lines of a playbook around an error. Keep values in variables, so that there is a template and not a value in
+    the playbook.
 attributes:
   action:
     description: Runs on the controller as an action plugin.
@@ -52,9 +54,9 @@ options:
   secrets:
     description:
       - The Secrets.
-      - A reference to a key (called I(reference) below) is written C(key) for a key of the same Secret, C(secret/key) for one
-        in the same namespace, or C(namespace/secret/key). It can name a key of another declaration or of a Secret that
-        exists. A reference to a Secret is written C(secret) or C(namespace/secret).
+      - A reference to a key (called I(reference) below) is written C(key) for a key of the same Secret, C(secret/key)
+        for one in the same namespace, or C(namespace/secret/key). It can name a key of another declaration or of a
+        Secret that exists. A reference to a Secret is written C(secret) or C(namespace/secret).
     type: list
     elements: dict
     required: true
@@ -94,49 +96,55 @@ options:
         description:
           - What each key holds. The name of the key stands before its specification.
           - A specification has exactly one source, which is one of C(value), C(generate), C(format), C(copy),
-            C(htpasswd), C(dockerconfigjson), C(public_of), C(public_jwks_of), C(certificate). Only C(value) and C(generate) may
-            stand together, which means your value if there is one and a generated value otherwise.
-          - "C(value): a text or number given by you. An empty one counts as not given. With C(encoding: base64) it is given in
-            base64. With C(overwrite: never) it only fills a key that is missing; by default (V(if_given)) it replaces another
-            value."
-          - "C(generate: password): a random text of C(length) characters (32, from 8 to 4096) with at least one character of each
-            class in C(classes) (V([lower, upper, digits]); also V(symbols), whose characters C(symbols) names). C(characters)
-            names the alphabet instead. C(exclude_ambiguous) leaves out characters that look alike."
+            C(htpasswd), C(dockerconfigjson), C(public_of), C(public_jwks_of), C(certificate). Only C(value) and
+            C(generate) may stand together, which means your value if there is one and a generated value otherwise.
+          - "C(value): a text or number given by you. An empty one counts as not given. With C(encoding: base64) it is
+            given in base64. With C(overwrite: never) it only fills a key that is missing; by default (V(if_given)) it
+            replaces another value."
+          - "C(generate: password): a random text of C(length) characters (32, from 8 to 4096) with at least one
+            character of each class in C(classes) (V([lower, upper, digits]); also V(symbols), whose characters
+            C(symbols) names). C(characters) names the alphabet instead. C(exclude_ambiguous) leaves out characters
+            that look alike."
           - "C(generate: hex): C(bytes) random bytes (32) in hexadecimal digits, two for each."
-          - "C(generate: base64): C(bytes) random bytes (32) in base64; C(urlsafe) (V(false)) and C(padding) (V(true)) choose the
-            form."
+          - "C(generate: base64): C(bytes) random bytes (32) in base64; C(urlsafe) (V(false)) and C(padding) (V(true))
+            choose the form."
           - "C(generate: uuid): a random UUID. C(generate: fernet): a key for the Python class Fernet."
-          - "C(generate: rsa): a private key in PEM of C(bits) V(2048), V(3072) (default) or V(4096). C(generate: ecdsa): one on the
-            C(curve) V(P-256) (default), V(P-384) or V(P-521). C(generate: ed25519): one of this kind. C(encoding) is V(pkcs8)
-            (default), V(traditional) or V(openssh)."
-          - "C(generate: jwks): a private JSON Web Key Set for C(algorithm) V(RS256) (default), V(ES256) or V(EdDSA), with C(bits)
-            for RSA, C(kid) (the key's thumbprint when not given), C(use) (V(sig)) and C(keep_previous) (0), the number of older
-            keys that stay behind the new one after a rotation."
-          - "C(public_of): a reference to a private key in PEM, whose public key this is; C(encoding) is V(pem) or V(openssh).
-            C(public_jwks_of): a reference to a private set, whose public set this is."
-          - "C(certificate): a mapping of C(private_key) (a reference, required), C(common_name), C(dns_names), C(ip_addresses),
-            C(organization), C(days) (365), C(is_ca) (V(false)), C(usages) (V([server, client])), C(ca_certificate) and
-            C(ca_private_key) (references; self-signed without them). It is kept while it belongs to its private key and
-            authority, and made anew when these change or on O(rotate), never because of its age or its names."
-          - "C(format): a text with C({place}) for each value to put in and C({{) for a brace. A place is a key of the same Secret or
-            an entry of C(from), which maps places to references. Values are quoted as C(quote) says, V(url) (default: percent
-            signs, right everywhere in a URL), V(raw), V(json) or V(base64), or as a single place says, as in C({password:raw})."
-          - "C(htpasswd): one login or a list of them, each C(username) or C(username_from) (a reference) and C(password) or
-            C(password_from). Hashed by bcrypt at C(cost) (10). A stored hash that fits the password stays."
-          - "C(dockerconfigjson): one login or a list of them as above, each with C(registry) and optionally C(email)."
+          - "C(generate: rsa): a private key in PEM of C(bits) V(2048), V(3072) (default) or V(4096). C(generate:
+            ecdsa): one on the C(curve) V(P-256) (default), V(P-384) or V(P-521). C(generate: ed25519): one of this
+            kind. C(encoding) is V(pkcs8) (default), V(traditional) or V(openssh)."
+          - "C(generate: jwks): a private JSON Web Key Set for C(algorithm) V(RS256) (default), V(ES256) or V(EdDSA),
+            with C(bits) for RSA, C(kid) (the key's thumbprint when not given), C(use) (V(sig)) and C(keep_previous)
+            (0), the number of older keys that stay behind the new one after a rotation."
+          - "C(public_of): a reference to a private key in PEM, whose public key this is; C(encoding) is V(pem) or
+            V(openssh). C(public_jwks_of): a reference to a private set, whose public set this is."
+          - "C(certificate): a mapping of C(private_key) (a reference, required), C(common_name), C(dns_names),
+            C(ip_addresses), C(organization), C(days) (365), C(is_ca) (V(false)), C(usages) (V([server, client])),
+            C(ca_certificate) and C(ca_private_key) (references; self-signed without them). It is kept while it
+            belongs to its private key and authority, and made anew when these change or on O(rotate), never because
+            of its age or its names."
+          - "C(format): a text with C({place}) for each value to put in and C({{) for a brace. A place is a key of the
+            same Secret or an entry of C(from), which maps places to references. Values are quoted as C(quote) says,
+            V(url) (default: percent signs, right everywhere in a URL), V(raw), V(json) or V(base64), or as a single
+            place says, as in C({password:raw})."
+          - "C(htpasswd): one login or a list of them, each C(username) or C(username_from) (a reference) and
+            C(password) or C(password_from). Hashed by bcrypt at C(cost) (10). A stored hash that fits the password
+            stays."
+          - "C(dockerconfigjson): one login or a list of them as above, each with C(registry) and optionally
+            C(email)."
           - "C(copy): a reference to the key whose value this is."
         type: dict
   rotate:
     description:
-      - Keys to give a new value, each written C(namespace/secret/key). Everything that follows from them is brought up to date.
+      - Keys to give a new value, each written C(namespace/secret/key). Everything that follows from them is brought
+        up to date.
       - Only generated values and certificates can be rotated. It happens on each call that names the key.
     type: list
     elements: str
     default: []
   rotate_undeclared:
     description:
-      - What to do with an entry of O(rotate) that is not declared in this call. V(ignore) is for one list that is passed to
-        several calls.
+      - What to do with an entry of O(rotate) that is not declared in this call. V(ignore) is for one list that is
+        passed to several calls.
     type: str
     choices: [fail, ignore]
     default: fail
@@ -145,13 +153,15 @@ options:
     type: bool
     default: false
   kubeconfig:
-    description: Path of a kubeconfig file. Goes with O(context). The inventory variable C(platform_kubeconfig) stands in for it.
+    description:
+      - Path of a kubeconfig file. Goes with O(context). The inventory variable C(platform_kubeconfig) stands in for it.
     type: path
   context:
     description: Context of the kubeconfig, always named, never a default one. C(platform_context) stands in for it.
     type: str
   host:
-    description: URL of the API server, in place of a kubeconfig. Goes with O(api_key). C(platform_api_host) stands in for it.
+    description:
+      - URL of the API server, in place of a kubeconfig. Goes with O(api_key). C(platform_api_host) stands in for it.
     type: str
   api_key:
     description: Bearer token for O(host). C(platform_api_key) stands in for it.
@@ -305,7 +315,8 @@ secrets:
       elements: str
     fingerprint:
       description:
-        - An opaque mark that changes when, and only when, a value, a key or the type changes. Keys that are not declared count too.
+        - An opaque mark that changes when, and only when, a value, a key or the type changes. Keys that are not
+          declared count too.
         - It is made with a random key that stays in the namespace, so that values cannot be guessed from it.
         - V(known-after-apply) in check mode when a value would change.
       type: str

@@ -84,9 +84,7 @@ class Certificate:
             .add_extension(x509.BasicConstraints(ca=self.is_ca, path_length=None), critical=True)
             .add_extension(_key_usage(self.is_ca), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         )
         if not self.is_ca:
             oids = [getattr(x509.oid.ExtendedKeyUsageOID, _USAGES[usage]) for usage in self.usages]
@@ -132,8 +130,15 @@ def _key_usage(is_ca: bool) -> t.Any:
     from cryptography import x509
 
     return x509.KeyUsage(
-        digital_signature=True, key_encipherment=not is_ca, key_cert_sign=is_ca, crl_sign=is_ca,
-        content_commitment=False, data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+        digital_signature=True,
+        key_encipherment=not is_ca,
+        key_cert_sign=is_ca,
+        crl_sign=is_ca,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
     )
 
 

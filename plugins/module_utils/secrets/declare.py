@@ -1,7 +1,7 @@
 # Copyright: Contributors to the openmlops.platform collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turns what the user wrote into declarations, and finds everything that is wrong with it before any server is asked."""
+"""Turns what the user wrote into declarations, and finds all that is wrong with it before any server is asked."""
 
 from __future__ import annotations
 
@@ -73,9 +73,7 @@ def declarations(raw: t.Sequence[t.Any]) -> tuple[list[Declaration], list[str]]:
     return found, problems
 
 
-def rotations(
-    raw: t.Sequence[t.Any], declared: t.Sequence[Declaration], strict: bool
-) -> tuple[set[Ref], list[str]]:
+def rotations(raw: t.Sequence[t.Any], declared: t.Sequence[Declaration], strict: bool) -> tuple[set[Ref], list[str]]:
     """Reads the ``rotate`` option.
 
     Args:
@@ -131,10 +129,12 @@ def order(declared: t.Sequence[Declaration]) -> list[KeySpec]:
         CycleError: when there is no such order.
     """
     specs = {spec.ref: spec for declaration in declared for spec in declaration.data.values()}
-    graph = TopologicalSorter({
-        ref: [source for source in spec.derivation.sources.values() if source in specs] if spec.derivation else []
-        for ref, spec in specs.items()
-    })
+    graph = TopologicalSorter(
+        {
+            ref: [source for source in spec.derivation.sources.values() if source in specs] if spec.derivation else []
+            for ref, spec in specs.items()
+        }
+    )
     return [specs[ref] for ref in graph.static_order()]
 
 
@@ -205,7 +205,9 @@ def _annotations(reader: Reader) -> dict[str, str]:
 def _data(reader: Reader, ref: SecretRef) -> dict[str, KeySpec]:
     data: dict[str, KeySpec] = {}
     for key, raw in reader.mapping("data").items():
-        inner = Reader(f"{reader.where}/{key}" if reader.home else f"{reader.where}.data.{key}", raw, reader.problems, ref)
+        inner = Reader(
+            f"{reader.where}/{key}" if reader.home else f"{reader.where}.data.{key}", raw, reader.problems, ref
+        )
         if not names.is_data_key(key):
             reader.problem(f"{key[:80]} is not a valid key: letters, digits, -, _ and . only")
         if isinstance(raw, t.Mapping):
@@ -277,7 +279,8 @@ def _absent_sources(declared: t.Sequence[Declaration]) -> list[str]:
         for spec in declaration.data.values():
             sources = spec.derivation.sources.values() if spec.derivation else ()
             problems += [
-                f"{spec.ref}: needs {source}, whose Secret is declared absent" for source in sources
+                f"{spec.ref}: needs {source}, whose Secret is declared absent"
+                for source in sources
                 if source.secret in absent
             ]
     return problems

@@ -148,7 +148,8 @@ class DockerConfig:
             username, password = login.resolve(values)
             text = password.decode(errors="replace")
             auths[login.registry] = {
-                "username": username, "password": text,
+                "username": username,
+                "password": text,
                 "auth": base64.b64encode(f"{username}:{text}".encode()).decode(),
                 **({"email": login.email} if login.email else {}),
             }
@@ -171,14 +172,16 @@ def parse_format(text: str) -> tuple[list[str | tuple[str, str | None]], list[st
     problems: list[str] = []
     position = 0
     for match in _PART.finditer(text):
-        parts.append(text[position:match.start()])
+        parts.append(text[position : match.start()])
         position = match.end()
         if match[1]:
             parts.append((match[1], match[2]))
         elif match[0] in ("{{", "}}"):
             parts.append(match[0][0])
         else:
-            problems.append(f"format has a single brace at position {match.start() + 1}: write {{{{ or }}}} for a brace")
+            problems.append(
+                f"format has a single brace at position {match.start() + 1}: write {{{{ or }}}} for a brace"
+            )
     parts.append(text[position:])
     return [part for part in parts if part], problems
 
@@ -241,7 +244,9 @@ def _logins(reader: Reader, option: str) -> tuple[tuple[Login, ...], dict[str, R
     sources: dict[str, Ref] = {}
     logins = tuple(
         _login(
-            Reader(f"{reader.where}: {option}[{index}]", entry, reader.problems, reader.home), sources, index,
+            Reader(f"{reader.where}: {option}[{index}]", entry, reader.problems, reader.home),
+            sources,
+            index,
             option == "dockerconfigjson",
         )
         for index, entry in enumerate(entries)

@@ -35,21 +35,32 @@ def _members(algorithm: str, bits: int) -> dict[str, str]:
         numbers = PrivateKey("rsa", bits=bits).new_key().private_numbers()
         public = numbers.public_numbers
         return {
-            "kty": "RSA", "n": _number(public.n), "e": _number(public.e), "d": _number(numbers.d),
-            "p": _number(numbers.p), "q": _number(numbers.q),
-            "dp": _number(numbers.dmp1), "dq": _number(numbers.dmq1), "qi": _number(numbers.iqmp),
+            "kty": "RSA",
+            "n": _number(public.n),
+            "e": _number(public.e),
+            "d": _number(numbers.d),
+            "p": _number(numbers.p),
+            "q": _number(numbers.q),
+            "dp": _number(numbers.dmp1),
+            "dq": _number(numbers.dmq1),
+            "qi": _number(numbers.iqmp),
         }
     if algorithm == "ES256":
         numbers = PrivateKey("ecdsa").new_key().private_numbers()
         public = numbers.public_numbers
         return {
-            "kty": "EC", "crv": "P-256", "x": _number(public.x, 32), "y": _number(public.y, 32),
+            "kty": "EC",
+            "crv": "P-256",
+            "x": _number(public.x, 32),
+            "y": _number(public.y, 32),
             "d": _number(numbers.private_value, 32),
         }
     key = PrivateKey("ed25519").new_key()
     return {
-        "kty": "OKP", "crv": "Ed25519",
-        "x": _text(key.public_key().public_bytes_raw()), "d": _text(key.private_bytes_raw()),
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "x": _text(key.public_key().public_bytes_raw()),
+        "d": _text(key.private_bytes_raw()),
     }
 
 
@@ -85,7 +96,7 @@ class Jwks:
 
     Args:
         kid: the new key's id; its thumbprint when empty.
-        keep_previous: how many older keys stay behind the new one after a rotation, so that what they signed stays valid.
+        keep_previous: how many older keys stay after a rotation, so that what they signed stays valid.
     """
 
     algorithm: str = "RS256"
@@ -118,10 +129,12 @@ class PublicJwks:
 
     def derive(self, values: t.Mapping[str, bytes], existing: bytes | None, rotate: bool) -> bytes:
         """Returns the set with the public members only."""
-        return dump([
-            {name: key[name] for name in (*_PUBLIC[key["kty"]], *_DESCRIPTION) if name in key}
-            for key in load(values["jwks"])
-        ])
+        return dump(
+            [
+                {name: key[name] for name in (*_PUBLIC[key["kty"]], *_DESCRIPTION) if name in key}
+                for key in load(values["jwks"])
+            ]
+        )
 
 
 def read_jwks(reader: Reader) -> Jwks:

@@ -107,7 +107,7 @@ class _Unknown:
 
 
 UNKNOWN: t.Final = _Unknown()
-Value = bytes | _Unknown
+Value = t.Union[bytes, _Unknown]
 
 
 class Invalid(Exception):

@@ -32,9 +32,9 @@ from ansible_collections.openmlops.platform.plugins.module_utils.secrets.model i
 MANAGED_BY = "app.kubernetes.io/managed-by"
 ROTATED_AT = "openmlops.io/rotated-at"
 
-State = t.Mapping[SecretRef, Existing | None]
+State = t.Mapping[SecretRef, t.Optional[Existing]]
 # New values, each with the value that it was made to replace (None: there was none).
-Candidates = dict[tuple[Ref, bytes | None], bytes]
+Candidates = dict[tuple[Ref, t.Optional[bytes]], bytes]
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,12 @@ def plan(
 
 class _Planner:
     def __init__(
-        self, declared: t.Sequence[Declaration], state: State, rotate: t.Collection[Ref], purge: bool, dry: bool,
+        self,
+        declared: t.Sequence[Declaration],
+        state: State,
+        rotate: t.Collection[Ref],
+        purge: bool,
+        dry: bool,
         candidates: Candidates,
     ) -> None:
         self.state, self.rotate, self.purge, self.dry, self.candidates = state, rotate, purge, dry, candidates
@@ -180,7 +185,9 @@ class _Planner:
             if key not in data and (original and key in original.data or existing and existing.data.get(key)):
                 ref = Ref(*declaration.ref, key)
                 data[key] = KeySpec(ref, derivation=Copy({"source": Ref(*source, key)}))
-        secret_type = declaration.type or (original.type if original else None) or (existing.type if existing else None)
+        secret_type = (
+            declaration.type or (original.type if original else None) or (existing.type if existing else None)
+        )
         return replace(declaration, data=data, type=secret_type)
 
     # -- keys ----------------------------------------------------------------------------------------------------
@@ -248,10 +255,13 @@ class _Planner:
         secret_type = declaration.type or (existing.type if existing else "Opaque")
         labels = self._missing_labels(declaration, existing)
         annotations = {
-            key: value for key, value in declaration.annotations.items()
+            key: value
+            for key, value in declaration.annotations.items()
             if not existing or existing.annotations.get(key) != value
         }
-        metadata = tuple([f"label {key}" for key in sorted(labels)] + [f"annotation {key}" for key in sorted(annotations)])
+        metadata = tuple(
+            [f"label {key}" for key in sorted(labels)] + [f"annotation {key}" for key in sorted(annotations)]
+        )
         annotations.update(_rotation_note(keys, existing))
         changed_keys = any(key.outcome != "kept" for key in keys)
         action = "create" if existing is None else "update" if changed_keys or metadata else "none"
@@ -274,7 +284,8 @@ class _Planner:
         existing, data = secret.existing, secret.data
         if existing and existing.type != secret.type:
             self.problems.append(
-                f"{secret.ref}: exists with type {existing.type}, which cannot be changed to {secret.type}: delete it first"
+                f"{secret.ref}: exists with type {existing.type}, which cannot be changed to {secret.type}: "
+                "delete it first"
             )
         if existing and existing.immutable and changed_keys:
             self.problems.append(f"{secret.ref}: is immutable, but keys would have to change")

@@ -17,11 +17,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.secrets.reader 
 AMBIGUOUS = frozenset("0O1Il|5S2Z8B`'\"")
 # Without quotes, backslash, dollar, space and the delimiters of URLs: safe inside double quotes, INI files and DSNs.
 SYMBOLS = "-_.~!*+=^%"
-CLASSES: dict[str, str] = {
-    "lower": string.ascii_lowercase,
-    "upper": string.ascii_uppercase,
-    "digits": string.digits,
-}
+CLASSES: dict[str, str] = {"lower": string.ascii_lowercase, "upper": string.ascii_uppercase, "digits": string.digits}
 _MOST_TRIES = 10_000
 
 
@@ -104,7 +100,9 @@ def read_password(reader: Reader) -> Password:
     if characters:
         groups = [characters]
     else:
-        groups = [symbols if name == "symbols" else CLASSES[name] for name in dict.fromkeys(wanted) if name not in unknown]
+        groups = [
+            symbols if name == "symbols" else CLASSES[name] for name in dict.fromkeys(wanted) if name not in unknown
+        ]
     cleaned = tuple("".join(c for c in dict.fromkeys(group) if c not in exclude) for group in groups)
     if any(not group for group in cleaned) or len(set("".join(cleaned))) < 10:
         reader.problem("there must be 10 different characters to choose from, and one in each class")

@@ -96,9 +96,9 @@ class Reader:
             return default
         if isinstance(value, bool):
             return value
-        if str(value).lower() in ("true", "yes"):
+        if str(value).lower() in ("true", "yes", "on", "1"):
             return True
-        if str(value).lower() in ("false", "no"):
+        if str(value).lower() in ("false", "no", "off", "0"):
             return False
         self.problem(f"{name} must be true or false")
         return default
@@ -108,7 +108,9 @@ class Reader:
         value = self.take(name)
         if value is None:
             return []
-        if not isinstance(value, list) or any(isinstance(entry, (bool, dict, list)) or entry is None for entry in value):
+        if not isinstance(value, list) or any(
+            isinstance(entry, (bool, dict, list)) or entry is None for entry in value
+        ):
             self.problem(f"{name} must be a list of texts")
             return []
         return [str(entry) for entry in value]

@@ -19,7 +19,8 @@ def result(outcome: Outcome) -> dict[str, t.Any]:
     """Returns the part of the result that the module documents: changed, secrets, fingerprints."""
     secrets = [
         _secret(secret, outcome.done[secret.ref], outcome.fingerprints.get(secret.ref, ""))
-        for secret in outcome.plan.secrets if not secret.declaration.internal
+        for secret in outcome.plan.secrets
+        if not secret.declaration.internal
     ]
     return {
         "changed": any(done.action != "none" for done in outcome.done.values()),
@@ -90,7 +91,8 @@ def warnings(outcome: Outcome) -> list[str]:
 def diff(outcome: Outcome) -> list[dict[str, str]]:
     """Returns one entry for each Secret that changes, with marks such as <generated> in place of values."""
     return [
-        _diff(secret, outcome.done[secret.ref]) for secret in outcome.plan.secrets
+        _diff(secret, outcome.done[secret.ref])
+        for secret in outcome.plan.secrets
         if outcome.done[secret.ref].action != "none"
     ]
 
@@ -111,6 +113,8 @@ def _diff(secret: SecretPlan, done: Done) -> dict[str, str]:
         after.append(f"{name}: <{label}>")
     after += [f"{entry}: <set>" for entry in done.metadata] if existed else []
     return {
-        "before_header": header, "after_header": header,
-        "before": "".join(f"{line}\n" for line in before), "after": "".join(f"{line}\n" for line in after),
+        "before_header": header,
+        "after_header": header,
+        "before": "".join(f"{line}\n" for line in before),
+        "after": "".join(f"{line}\n" for line in after),
     }

@@ -108,7 +108,12 @@ def run(
 
 class _Run:
     def __init__(
-        self, cluster: Cluster, declared: list[Declaration], rotate: set[Ref], purge: bool, dry: bool,
+        self,
+        cluster: Cluster,
+        declared: list[Declaration],
+        rotate: set[Ref],
+        purge: bool,
+        dry: bool,
         sleep: t.Callable[[float], None],
     ) -> None:
         self.cluster, self.declared, self.pending, self.purge, self.dry = cluster, declared, rotate, purge, dry
@@ -131,7 +136,9 @@ class _Run:
             if not self._write(current):
                 # Somebody else is writing too: an uneven pause keeps the two from meeting again and again.
                 self.sleep(random.uniform(0.01, 0.05) * (number + 1))
-        raise Failed(f"other runs keep changing the same Secrets; gave up after {_MOST_PASSES} attempts{self._so_far()}")
+        raise Failed(
+            f"other runs keep changing the same Secrets; gave up after {_MOST_PASSES} attempts{self._so_far()}"
+        )
 
     def _plan(self) -> Plan:
         state = self._read()
@@ -175,7 +182,9 @@ class _Run:
                 no_namespace[secret.ref.namespace] = None
                 continue
             except KubeError as error:
-                raise Failed(f"{secret.ref}: {secret.action} failed: {self._message(error)}{self._so_far()}") from None
+                raise Failed(
+                    f"{secret.ref}: {secret.action} failed: {self._message(error)}{self._so_far()}"
+                ) from None
             self.done[secret.ref].add(secret)
             self.pending -= {key.spec.ref for key in secret.key_plans if key.outcome == "rotated"}
         if no_namespace:
@@ -200,18 +209,24 @@ class _Run:
             keeper = secrets.get(SecretRef(ref.namespace, fingerprint.KEY_SECRET))
             key = keeper.data.get(fingerprint.KEY_NAME) if keeper else None
             data = {name: value for name, value in secret.data.items() if isinstance(value, bytes)}
-            known = isinstance(key, bytes) and len(data) == len(secret.data) and not (self.dry and secret.action == "create")
+            known = (
+                isinstance(key, bytes)
+                and len(data) == len(secret.data)
+                and not (self.dry and secret.action == "create")
+            )
             marks[ref] = (
-                fingerprint.fingerprint(t.cast(bytes, key), ref, secret.type, data) if known else fingerprint.NOT_KNOWN
+                fingerprint.fingerprint(t.cast(bytes, key), ref, secret.type, data)
+                if known
+                else fingerprint.NOT_KNOWN
             )
         return Outcome(current, self.done, marks)
 
     def _message(self, error: KubeError) -> str:
         if isinstance(error, Unreachable):
             return error.message
-        public = [
-            part for ref in planning.needed(self.declared) for part in (ref.namespace, ref.name)
-        ] + [key for declaration in self.declared for key in declaration.data]
+        public = [part for ref in planning.needed(self.declared) for part in (ref.namespace, ref.name)] + [
+            key for declaration in self.declared for key in declaration.data
+        ]
         return safe_message(error.message, self.seen, public)
 
     def _so_far(self) -> str:
@@ -253,7 +268,8 @@ def manifest(secret: SecretPlan) -> dict[str, t.Any]:
     obj["data"] = {
         **(obj.get("data") or {}),
         **{
-            key.spec.ref.key: base64.b64encode(t.cast(bytes, key.value)).decode() for key in secret.key_plans
+            key.spec.ref.key: base64.b64encode(t.cast(bytes, key.value)).decode()
+            for key in secret.key_plans
             if key.outcome != "kept"
         },
     }

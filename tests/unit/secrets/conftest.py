@@ -1,7 +1,7 @@
 # Copyright: Contributors to the openmlops.platform collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for the API server with the rules that matter here: 409 on a second POST, 409 on an old resourceVersion."""
+"""A stand-in for the API server with the rules that matter here: 409 for a second POST and an old resourceVersion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.secrets.bootstr
 
 
 class FakeCluster:
-    """Secrets in memory. ``before`` is called with (verb, namespace, name) ahead of each request: a place for a rival."""
+    """Secrets in memory. ``before(verb, namespace, name)`` is called ahead of each request: a place for a rival."""
 
     def __init__(self, namespaces):
         self.namespaces = set(namespaces)
@@ -74,10 +74,15 @@ class FakeCluster:
         """Writes a Secret as somebody else would."""
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
         old = self.objects.get((namespace, name), {}).get("metadata", {"uid": f"uid-{next(self._count)}"})
-        self._store((namespace, name), {
-            "type": "Opaque", "data": encoded,
-            "metadata": {"name": name, "namespace": namespace, **old, **fields.pop("metadata", {})}, **fields,
-        })
+        self._store(
+            (namespace, name),
+            {
+                "type": "Opaque",
+                "data": encoded,
+                "metadata": {"name": name, "namespace": namespace, **old, **fields.pop("metadata", {})},
+                **fields,
+            },
+        )
 
     def data(self, namespace, name):
         """Returns the decoded values of a Secret."""

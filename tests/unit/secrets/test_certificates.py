@@ -97,16 +97,19 @@ def test_authority_whose_halves_do_not_fit(keys, authority):
         certificate(**CA).derive(values, None, False)
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({}, "private_key is required"),
-    ({"private_key": "k"}, "common_name is required"),
-    ({"private_key": "k", "common_name": "x" * 65}, "common_name is required"),
-    ({"private_key": "k", "common_name": "x", "ca_certificate": "c"}, "go together"),
-    ({"private_key": "k", "common_name": "x", "ip_addresses": ["300.0.0.1"]}, "ip_addresses must hold"),
-    ({"private_key": "k", "common_name": "x", "dns_names": ["a b"]}, "dns_names must hold"),
-    ({"private_key": "k", "common_name": "x", "usages": ["email"]}, "usages may hold"),
-    ({"private_key": "k", "common_name": "x", "days": 0}, "days must be"),
-    ({"private_key": "k", "common_name": "x", "dayz": 1}, "did you mean days?"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "private_key is required"),
+        ({"private_key": "k"}, "common_name is required"),
+        ({"private_key": "k", "common_name": "x" * 65}, "common_name is required"),
+        ({"private_key": "k", "common_name": "x", "ca_certificate": "c"}, "go together"),
+        ({"private_key": "k", "common_name": "x", "ip_addresses": ["300.0.0.1"]}, "ip_addresses must hold"),
+        ({"private_key": "k", "common_name": "x", "dns_names": ["a b"]}, "dns_names must hold"),
+        ({"private_key": "k", "common_name": "x", "usages": ["email"]}, "usages may hold"),
+        ({"private_key": "k", "common_name": "x", "days": 0}, "days must be"),
+        ({"private_key": "k", "common_name": "x", "dayz": 1}, "did you mean days?"),
+    ],
+)
 def test_refused(options, message):
     assert any(message in problem for problem in read(**options)[1])

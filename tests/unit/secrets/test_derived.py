@@ -32,7 +32,9 @@ def formatted(text, values, **options):
 
 @given(user=TEXT, password=TEXT)
 def test_a_url_holds_any_user_and_password(user, password):
-    url = urlsplit(formatted("postgresql://{user}:{password}@db:5432/x?o={password}", {"user": user, "password": password}))
+    url = urlsplit(
+        formatted("postgresql://{user}:{password}@db:5432/x?o={password}", {"user": user, "password": password})
+    )
     assert (unquote(url.username), unquote(url.password), url.hostname, url.port) == (user, password, "db", 5432)
     assert unquote(url.query) == f"o={password}"
 
@@ -42,14 +44,17 @@ def test_json_quoting(value):
     assert json.loads(formatted('{{"x": "{v:json}"}}', {"v": value})) == {"x": value}
 
 
-@pytest.mark.parametrize(("text", "options", "expected"), [
-    ("{p}", {}, "a%2Fb%20%C3%A9"),
-    ("{p:raw}", {}, "a/b é"),
-    ("{p}|{p:url}", {"quote": "raw"}, "a/b é|a%2Fb%20%C3%A9"),
-    ("{p:base64}", {}, base64.b64encode("a/b é".encode()).decode()),
-    ("{{{p:raw}}}", {}, "{a/b é}"),
-    ("no places", {}, "no places"),
-])
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("{p}", {}, "a%2Fb%20%C3%A9"),
+        ("{p:raw}", {}, "a/b é"),
+        ("{p}|{p:url}", {"quote": "raw"}, "a/b é|a%2Fb%20%C3%A9"),
+        ("{p:base64}", {}, base64.b64encode("a/b é".encode()).decode()),
+        ("{{{p:raw}}}", {}, "{a/b é}"),
+        ("no places", {}, "no places"),
+    ],
+)
 def test_quoting(text, options, expected):
     assert formatted(text, {"p": "a/b é"}, **options) == expected
 
@@ -60,19 +65,24 @@ def test_places_are_keys_of_this_secret_or_of_others():
     )
     assert not problems
     assert derivation.sources == {
-        "tls.key": Ref("a", "s", "tls.key"), "other": Ref("a", "o", "k"), "third": Ref("n", "o", "k"),
+        "tls.key": Ref("a", "s", "tls.key"),
+        "other": Ref("a", "o", "k"),
+        "third": Ref("n", "o", "k"),
     }
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"format": "{a"}, "single brace at position 1"),
-    ({"format": "x}"}, "single brace at position 2"),
-    ({"format": "{a:rot13}"}, "quoting of {a} must be one of"),
-    ({"format": "{a}", "from": {"b": "x/y"}}, "unknown option b"),
-    ({"format": "{a}", "from": {"a": "NOT/ok"}}, "must be a reference"),
-    ({"format": "{a}", "quote": "html"}, "quote must be one of"),
-    ({"format": ""}, "format is required"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "{a"}, "single brace at position 1"),
+        ({"format": "x}"}, "single brace at position 2"),
+        ({"format": "{a:rot13}"}, "quoting of {a} must be one of"),
+        ({"format": "{a}", "from": {"b": "x/y"}}, "unknown option b"),
+        ({"format": "{a}", "from": {"a": "NOT/ok"}}, "must be a reference"),
+        ({"format": "{a}", "quote": "html"}, "quote must be one of"),
+        ({"format": ""}, "format is required"),
+    ],
+)
 def test_format_refuses(options, message):
     assert any(message in problem for problem in read(derived.read_format, **options)[1])
 
@@ -90,7 +100,9 @@ def htpasswd(**options):
 
 
 def test_htpasswd():
-    derivation = htpasswd(htpasswd=[{"username": "ann", "password_from": "p"}, {"username_from": "u", "password": "given"}])
+    derivation = htpasswd(
+        htpasswd=[{"username": "ann", "password_from": "p"}, {"username_from": "u", "password": "given"}]
+    )
     values = {"password 0": b"first", "username 1": b"bob"}
     text = derivation.derive(values, None, False)
     ann, bob = (line.split(":", 1) for line in text.decode().splitlines())
@@ -112,19 +124,23 @@ def test_htpasswd_replaces_what_is_no_bcrypt_hash():
     assert b"older" not in derivation.derive({}, b"ann:{SHA}xxxx\nolder:line\n", False)
 
 
-@pytest.mark.parametrize(("username", "password", "message"), [
-    ("a:b", "p", "user name"), ("a", "p" * 73, "72 bytes"), ("a", "é" * 37, "72 bytes"),
-])
+@pytest.mark.parametrize(
+    ("username", "password", "message"),
+    [("a:b", "p", "user name"), ("a", "p" * 73, "72 bytes"), ("a", "é" * 37, "72 bytes")],
+)
 def test_htpasswd_refuses_values(username, password, message):
     with pytest.raises(ValueError, match=message):
         htpasswd(htpasswd={"username": username, "password": password}).derive({}, None, False)
 
 
 def test_dockerconfigjson():
-    derivation, problems = read(derived.read_dockerconfigjson, dockerconfigjson=[
-        {"registry": "one.example.org", "username": "u", "password_from": "p", "email": "e@example.org"},
-        {"registry": "two.example.org", "username": "v", "password": "w"},
-    ])
+    derivation, problems = read(
+        derived.read_dockerconfigjson,
+        dockerconfigjson=[
+            {"registry": "one.example.org", "username": "u", "password_from": "p", "email": "e@example.org"},
+            {"registry": "two.example.org", "username": "v", "password": "w"},
+        ],
+    )
     assert not problems
     text = derivation.derive({"password 0": b"s:ecret"}, None, False)
     auths = json.loads(text)["auths"]
@@ -136,10 +152,16 @@ def test_dockerconfigjson():
     assert derivation.derive({"password 0": b"other"}, same, False) != same
 
 
-@pytest.mark.parametrize("login", [
-    {"username": "u"}, {"username": "u", "password": "p", "password_from": "q"}, {"password": "p"},
-    {"username": "u", "password": "p", "shell": "x"}, "text",
-])
+@pytest.mark.parametrize(
+    "login",
+    [
+        {"username": "u"},
+        {"username": "u", "password": "p", "password_from": "q"},
+        {"password": "p"},
+        {"username": "u", "password": "p", "shell": "x"},
+        "text",
+    ],
+)
 def test_logins_refused(login):
     assert read(derived.read_htpasswd, htpasswd=[login])[1]
     assert read(derived.read_dockerconfigjson, dockerconfigjson=[login])[1]

@@ -29,15 +29,38 @@ def public_of(pem, encoding="pem"):
     return derivation.derive({"private_key": pem}, None, False)
 
 
-@pytest.mark.parametrize(("kind", "options", "header", "check"), [
-    ("rsa", {}, b"BEGIN PRIVATE KEY", lambda key: key.key_size == 3072),
-    ("rsa", {"bits": 2048, "encoding": "traditional"}, b"BEGIN RSA PRIVATE KEY", lambda key: key.key_size == 2048),
-    ("rsa", {"bits": "2048", "encoding": "openssh"}, b"BEGIN OPENSSH PRIVATE KEY", lambda key: key.key_size == 2048),
-    ("ecdsa", {}, b"BEGIN PRIVATE KEY", lambda key: key.curve.name == "secp256r1"),
-    ("ecdsa", {"curve": "P-384", "encoding": "traditional"}, b"BEGIN EC PRIVATE KEY", lambda key: key.curve.name == "secp384r1"),
-    ("ed25519", {}, b"BEGIN PRIVATE KEY", lambda key: isinstance(key, ed25519.Ed25519PrivateKey)),
-    ("ed25519", {"encoding": "openssh"}, b"BEGIN OPENSSH PRIVATE KEY", lambda key: isinstance(key, ed25519.Ed25519PrivateKey)),
-])
+@pytest.mark.parametrize(
+    ("kind", "options", "header", "check"),
+    [
+        ("rsa", {}, b"BEGIN PRIVATE KEY", lambda key: key.key_size == 3072),
+        (
+            "rsa",
+            {"bits": 2048, "encoding": "traditional"},
+            b"BEGIN RSA PRIVATE KEY",
+            lambda key: key.key_size == 2048,
+        ),
+        (
+            "rsa",
+            {"bits": "2048", "encoding": "openssh"},
+            b"BEGIN OPENSSH PRIVATE KEY",
+            lambda key: key.key_size == 2048,
+        ),
+        ("ecdsa", {}, b"BEGIN PRIVATE KEY", lambda key: key.curve.name == "secp256r1"),
+        (
+            "ecdsa",
+            {"curve": "P-384", "encoding": "traditional"},
+            b"BEGIN EC PRIVATE KEY",
+            lambda key: key.curve.name == "secp384r1",
+        ),
+        ("ed25519", {}, b"BEGIN PRIVATE KEY", lambda key: isinstance(key, ed25519.Ed25519PrivateKey)),
+        (
+            "ed25519",
+            {"encoding": "openssh"},
+            b"BEGIN OPENSSH PRIVATE KEY",
+            lambda key: isinstance(key, ed25519.Ed25519PrivateKey),
+        ),
+    ],
+)
 def test_private_key_and_its_public_key(kind, options, header, check):
     generator, problems = read(key_pairs.READERS[kind], **options)
     assert not problems
@@ -61,16 +84,24 @@ def test_public_key_of_something_else():
         public_of(b"hunter2")
 
 
-@pytest.mark.parametrize(("kind", "options"), [
-    ("rsa", {"bits": 1024}), ("ecdsa", {"curve": "P-192"}), ("ed25519", {"encoding": "traditional"}),
-    ("jwks", {"algorithm": "HS256"}), ("jwks", {"algorithm": "ES256", "bits": 2048}), ("jwks", {"kid": "x", "keep_previous": 1}),
-])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("rsa", {"bits": 1024}),
+        ("ecdsa", {"curve": "P-192"}),
+        ("ed25519", {"encoding": "traditional"}),
+        ("jwks", {"algorithm": "HS256"}),
+        ("jwks", {"algorithm": "ES256", "bits": 2048}),
+        ("jwks", {"kid": "x", "keep_previous": 1}),
+    ],
+)
 def test_refused(kind, options):
     assert read({**key_pairs.READERS, **jwks.READERS}[kind], **options)[1]
 
 
 def to_key(member):
     """Rebuilds a private key from a JWK by its published definition, as a consumer would."""
+
     def number(name):
         return int.from_bytes(jwks.base64.urlsafe_b64decode(member[name] + "=="), "big")
 
@@ -104,10 +135,14 @@ def test_jwks(algorithm):
 
 def test_thumbprint_of_rfc_7638():
     key = {
-        "kty": "RSA", "e": "AQAB", "alg": "RS256", "kid": "2011-04-29",
-        "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn6"
-             "4tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n9"
-             "1CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+        "kty": "RSA",
+        "e": "AQAB",
+        "alg": "RS256",
+        "kid": "2011-04-29",
+        "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJE"
+        "CPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2Q"
+        "vzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6"
+        "WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
     }
     assert jwks.thumbprint(key) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 

@@ -34,9 +34,9 @@ def problems_of(name, **options):
 @settings(max_examples=60, deadline=None)
 @given(
     length=st.integers(8, 64),
-    classes=st.lists(st.sampled_from(["lower", "upper", "digits", "symbols"]), min_size=1, max_size=4, unique=True).filter(
-        lambda found: len(found) > 1 or found != ["symbols"]
-    ),
+    classes=st.lists(
+        st.sampled_from(["lower", "upper", "digits", "symbols"]), min_size=1, max_size=4, unique=True
+    ).filter(lambda found: len(found) > 1 or found != ["symbols"]),
     exclude=st.booleans(),
 )
 def test_password_holds_every_class_and_nothing_else(length, classes, exclude):
@@ -58,7 +58,9 @@ def test_password_defaults():
 
 def test_password_of_own_characters():
     assert set(generate("password", length=200, characters="0123456789")) == set(string.digits)
-    assert set(generate("password", length=200, classes=["lower", "symbols"], symbols="#")) - set(string.ascii_lowercase) == {"#"}
+    assert set(generate("password", length=200, classes=["lower", "symbols"], symbols="#")) - set(
+        string.ascii_lowercase
+    ) == {"#"}
 
 
 def test_characters_are_drawn_evenly():
@@ -68,17 +70,20 @@ def test_characters_are_drawn_evenly():
     assert max(abs(count - 4096) for count in counts) < 366
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"length": 7}, "length must be a whole number from 8 to 4096"),
-    ({"length": "many"}, "length must be a whole number"),
-    ({"length": True}, "length must be a whole number"),
-    ({"classes": ["lower", "greek"]}, "classes may hold"),
-    ({"classes": "lower"}, "classes must be a list"),
-    ({"characters": "abc"}, "10 different characters"),
-    ({"characters": "0123456789", "exclude_ambiguous": True}, "10 different characters"),
-    ({"characters": "0123456789\n"}, "control characters"),
-    ({"characters": "0123456789", "classes": ["lower"]}, "characters stands alone"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"length": 7}, "length must be a whole number from 8 to 4096"),
+        ({"length": "many"}, "length must be a whole number"),
+        ({"length": True}, "length must be a whole number"),
+        ({"classes": ["lower", "greek"]}, "classes may hold"),
+        ({"classes": "lower"}, "classes must be a list"),
+        ({"characters": "abc"}, "10 different characters"),
+        ({"characters": "0123456789", "exclude_ambiguous": True}, "10 different characters"),
+        ({"characters": "0123456789\n"}, "control characters"),
+        ({"characters": "0123456789", "classes": ["lower"]}, "characters stands alone"),
+    ],
+)
 def test_password_refuses(options, message):
     assert any(message in problem for problem in problems_of("password", **options))
 

@@ -15,14 +15,23 @@ from ansible_collections.openmlops.platform.plugins.module_utils.secrets.bootstr
 from ansible_collections.openmlops.platform.plugins.module_utils.secrets.fingerprint import KEY_SECRET
 
 DB = {
-    "name": "db", "namespace": "a", "type": "kubernetes.io/basic-auth", "labels": {"team": "data"},
+    "name": "db",
+    "namespace": "a",
+    "type": "kubernetes.io/basic-auth",
+    "labels": {"team": "data"},
     "data": {
-        "username": {"value": "ml@flow"}, "password": {"generate": "password"}, "other": {"generate": "hex"},
+        "username": {"value": "ml@flow"},
+        "password": {"generate": "password"},
+        "other": {"generate": "hex"},
         "uri": {"format": "postgresql://{username}:{password}@db:5432/x"},
     },
 }
 COPY = {"name": "db", "namespace": "b", "copy_from": "a/db"}
-USER = {"name": "user", "namespace": "b", "data": {"password": {"copy": "a/db/password"}, "own": {"generate": "uuid"}}}
+USER = {
+    "name": "user",
+    "namespace": "b",
+    "data": {"password": {"copy": "a/db/password"}, "own": {"generate": "uuid"}},
+}
 
 
 def changes(report):
@@ -45,7 +54,9 @@ def test_create_then_nothing(run, cluster):
     assert cluster.data("b", "user")["password"] == data["password"]
     stored = cluster.objects[("a", "db")]
     assert stored["metadata"]["labels"] == {
-        "app.kubernetes.io/managed-by": "openmlops", "app.kubernetes.io/part-of": "openmlops-platform", "team": "data",
+        "app.kubernetes.io/managed-by": "openmlops",
+        "app.kubernetes.io/part-of": "openmlops-platform",
+        "team": "data",
     }
     assert cluster.objects[("b", "db")]["type"] == stored["type"] == "kubernetes.io/basic-auth"
     cluster.requests.clear()
@@ -59,8 +70,13 @@ def test_create_then_nothing(run, cluster):
 
 
 def test_only_what_is_missing_or_empty_is_made(run, cluster):
-    cluster.put("a", "db", {"password": "kept", "other": "", "foreign": "x"}, type="kubernetes.io/basic-auth",
-                metadata={"labels": {"mine": "1"}, "finalizers": ["f/f"]})
+    cluster.put(
+        "a",
+        "db",
+        {"password": "kept", "other": "", "foreign": "x"},
+        type="kubernetes.io/basic-auth",
+        metadata={"labels": {"mine": "1"}, "finalizers": ["f/f"]},
+    )
     report = run(DB)
     assert changes(report) == {"a/db": {"created": ["other", "uri", "username"]}}
     data = cluster.data("a", "db")
@@ -89,7 +105,8 @@ def test_rotation_of_one_key_with_its_followers(run, cluster):
     before = {key: cluster.data(*key) for key in [("a", "db"), ("b", "db"), ("b", "user")]}
     report = run(DB, COPY, USER, rotate=["a/db/password"])
     assert changes(report) == {
-        "a/db": {"rotated": ["password"], "updated": ["uri"]}, "b/db": {"updated": ["password", "uri"]},
+        "a/db": {"rotated": ["password"], "updated": ["uri"]},
+        "b/db": {"updated": ["password", "uri"]},
         "b/user": {"updated": ["password"]},
     }
     after = {key: cluster.data(*key) for key in before}
@@ -109,8 +126,12 @@ def test_rotating_a_missing_key_just_creates_it(run):
 
 def test_followers_catch_up_after_a_run_that_died(run, cluster):
     run(DB, COPY)
-    cluster.put("a", "db", {**{k: v.decode() for k, v in cluster.data("a", "db").items()}, "password": "new"},
-                type="kubernetes.io/basic-auth")
+    cluster.put(
+        "a",
+        "db",
+        {**{k: v.decode() for k, v in cluster.data("a", "db").items()}, "password": "new"},
+        type="kubernetes.io/basic-auth",
+    )
     assert changes(run(DB, COPY)) == {"a/db": {"updated": ["uri"]}, "b/db": {"updated": ["password", "uri"]}}
 
 
@@ -126,7 +147,8 @@ def test_check_mode_writes_nothing_and_makes_nothing(run, cluster):
     assert not again.result["changed"] and again.result["fingerprints"] == done.result["fingerprints"]
     rotated = run(DB, COPY, rotate=["a/db/password"], check=True)
     assert changes(rotated) == {
-        "a/db": {"rotated": ["password"], "updated": ["uri"]}, "b/db": {"updated": ["password", "uri"]},
+        "a/db": {"rotated": ["password"], "updated": ["uri"]},
+        "b/db": {"updated": ["password", "uri"]},
     }
     assert rotated.result["fingerprints"]["a/db"] == "known-after-apply"
     assert not cluster.writes()
@@ -146,7 +168,11 @@ def test_sources_that_do_not_exist(run, cluster):
     ]
     with pytest.raises(SecretError) as error:
         run(*secrets)
-    for expected in ("a/s/x: the source b/none/k does not exist", "a/s/y: the source a/s/missing", "a/t: the source b/none"):
+    for expected in (
+        "a/s/x: the source b/none/k does not exist",
+        "a/s/y: the source a/s/missing",
+        "a/t: the source b/none",
+    ):
         assert expected in str(error.value)
     assert not cluster.writes()
     report = run(*secrets, check=True)
@@ -309,15 +335,30 @@ def test_gives_up_at_last(cluster):
 
 
 def test_no_value_in_result_diff_or_warnings(run, cluster):
-    secrets = [DB, COPY, USER, {
-        "name": "all", "namespace": "a", "data": {
-            "rsa": {"generate": "rsa", "bits": 2048}, "pub": {"public_of": "rsa"}, "j": {"generate": "jwks", "algorithm": "ES256"},
-            "h": {"htpasswd": {"username": "ann", "password": "given-password"}, "cost": 4},
-            "crt": {"certificate": {"private_key": "rsa", "dns_names": ["x.example.org"], "days": 2}},
+    secrets = [
+        DB,
+        COPY,
+        USER,
+        {
+            "name": "all",
+            "namespace": "a",
+            "data": {
+                "rsa": {"generate": "rsa", "bits": 2048},
+                "pub": {"public_of": "rsa"},
+                "j": {"generate": "jwks", "algorithm": "ES256"},
+                "h": {"htpasswd": {"username": "ann", "password": "given-password"}, "cost": 4},
+                "crt": {"certificate": {"private_key": "rsa", "dns_names": ["x.example.org"], "days": 2}},
+            },
         },
-    }]
+    ]
     told = ""
-    for options in ({"check": True}, {}, {"rotate": ["a/db/password", "a/all/rsa"], "check": True}, {"rotate": ["a/all/rsa"]}, {}):
+    for options in (
+        {"check": True},
+        {},
+        {"rotate": ["a/db/password", "a/all/rsa"], "check": True},
+        {"rotate": ["a/all/rsa"]},
+        {},
+    ):
         report = run(*secrets, **options)
         told += json.dumps([report.result, report.diff, report.warnings])
         for key in cluster.objects:
@@ -356,26 +397,38 @@ def test_fingerprint(run, cluster, change):
 
 def test_fingerprints_do_not_show_equal_values(run):
     data = {"v": {"value": "same"}}
-    marks = run({"name": "x", "namespace": "a", "data": data}, {"name": "y", "namespace": "a", "data": data}).result["fingerprints"]
+    marks = run({"name": "x", "namespace": "a", "data": data}, {"name": "y", "namespace": "a", "data": data}).result[
+        "fingerprints"
+    ]
     assert marks["a/x"] != marks["a/y"]
 
 
 def test_copies_of_copies(run, cluster):
-    chain = [{"name": "third", "namespace": "a", "copy_from": "second"}, {"name": "second", "namespace": "a", "copy_from": "db"}, DB]
+    chain = [
+        {"name": "third", "namespace": "a", "copy_from": "second"},
+        {"name": "second", "namespace": "a", "copy_from": "db"},
+        DB,
+    ]
     run(*chain)
     assert cluster.data("a", "third") == cluster.data("a", "db")
     assert not run(*chain).result["changed"]
-    cluster.put("a", "db", {**{k: v.decode() for k, v in cluster.data("a", "db").items()}, "more": "1"},
-                type="kubernetes.io/basic-auth")
+    cluster.put(
+        "a",
+        "db",
+        {**{k: v.decode() for k, v in cluster.data("a", "db").items()}, "more": "1"},
+        type="kubernetes.io/basic-auth",
+    )
     run(*chain)
     assert cluster.data("a", "third")["more"] == b"1"
 
 
 def test_circle_of_copies(run):
     with pytest.raises(SecretError, match="in a circle"):
-        run({"name": "x", "namespace": "a", "copy_from": "y"},
+        run(
+            {"name": "x", "namespace": "a", "copy_from": "y"},
             {"name": "y", "namespace": "a", "copy_from": "x", "data": {"k": {"generate": "hex"}}, "state": "present"},
-            {"name": "z", "namespace": "a", "data": {"a": {"format": "{b}"}, "b": {"format": "{a}"}}})
+            {"name": "z", "namespace": "a", "data": {"a": {"format": "{b}"}, "b": {"format": "{a}"}}},
+        )
 
 
 def test_secrets_that_need_each_other_key_by_key(run, cluster):
