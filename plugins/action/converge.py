@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import typing as t
 from pathlib import Path
@@ -65,8 +66,15 @@ class ActionModule(PlatformAction):
     ) -> dict[str, t.Any]:
         source = str(self._setting("platform_chart_source", "upstream"))
         cache = Path(os.path.expanduser(str(self._setting("platform_cache_dir", "~/.cache/openmlops"))))
-        raw = args["plan"] if args["plan"] is not None else [own]
-        wanted = [plan.parse(entry, lambda release: charts.resolve(release, source, cache)) for entry in raw]
+        # Plain values from here on: Ansible's own kinds of text and list carry marks that YAML cannot write.
+        raw = json.loads(json.dumps(args["plan"] if args["plan"] is not None else [own]))
+        wanted = [
+            plan.parse(
+                entry, lambda release: charts.resolve(release, source, cache, self.check),
+                lambda name: charts.manifest_text(name, cache, self.check),
+            )
+            for entry in raw
+        ]
         engine = self._engine(cluster, space, args)
         if self.check:
             return self._result(engine.converge(wanted))
@@ -133,7 +141,7 @@ class ActionModule(PlatformAction):
         result = self._execute_module(f"kubernetes.core.{module}", module_args=full, task_vars=self._variables)
         if result.get("failed"):
             reason = result.get("stderr") or result.get("msg") or "no reason given"
-            raise HelmError(f"release {wanted['release_namespace']}/{wanted['release_name']}: {str(reason).strip()}")
+            raise HelmError(f"release {wanted['release_namespace']}/{wanted['release_name']}: {str(reason).strip()[:1500]}")
         return result
 
     def _setting(self, name: str, default: t.Any) -> t.Any:

@@ -9,6 +9,7 @@ import re
 import typing as t
 from pathlib import Path
 
+from ansible_collections.openmlops.platform.plugins.module_utils.build.builder import Builder
 from ansible_collections.openmlops.platform.plugins.module_utils.catalogue import lock
 from ansible_collections.openmlops.platform.plugins.module_utils.charts import bundle, digest, manifest, source
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.plan import PlanError
@@ -17,7 +18,26 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.releas
 _KEYS = {"name", "namespace", "component", "values"}
 
 
-def resolve(raw: dict[str, t.Any], chart_source: str, cache_dir: Path) -> Release:
+def manifest_text(name: str, cache_dir: Path, check: bool) -> str:
+    """Returns a release manifest that came with a built program's modules.
+
+    Args:
+        name: ``program/file``, as platform.lock.yml writes it under chart.manifest.
+        check: in check mode nothing may have been built yet; then the text is empty.
+    """
+    program, _slash, file = name.partition("/")
+    built = Builder(lock.COLLECTION_ROOT, cache_dir).results([f"file/{program}"])["files"]
+    path = Path(built.get(file, ""))
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    if check:
+        return ""
+    raise PlanError(
+        f"the manifest {name} is not built: `make up` does it; elsewhere set platform_chart_source to upstream, a folder or oci://"
+    )
+
+
+def resolve(raw: dict[str, t.Any], chart_source: str, cache_dir: Path, check: bool = False) -> Release:
     """Returns the release that a role asks for.
 
     Args:
@@ -32,7 +52,7 @@ def resolve(raw: dict[str, t.Any], chart_source: str, cache_dir: Path) -> Releas
     found = source.resolve(chart_source, {"chart": entry}, lock.COLLECTION_ROOT / "charts")
     where, version, repository = str(found["ref"]), found["version"], found["repo_url"]
     if chart_source == "bundled":
-        where, version = _assembled(Path(where), str(version), entry, cache_dir)
+        where, version = _assembled(Path(where), str(version), entry, cache_dir, check)
     mark = digest.digest(where) if Path(where).exists() else f"{repository or ''}/{where}@{version}"
     # kubernetes.core wants no version for a chart on disk: the path says it all.
     on_disk = Path(where).exists()
@@ -41,20 +61,20 @@ def resolve(raw: dict[str, t.Any], chart_source: str, cache_dir: Path) -> Releas
     )
 
 
-def _assembled(folder: Path, version: str, entry: dict[str, t.Any], cache_dir: Path) -> tuple[str, str]:
+def _assembled(
+    folder: Path, version: str, entry: dict[str, t.Any], cache_dir: Path, check: bool
+) -> tuple[str, str]:
     """Returns our own chart as Helm gets it: with its manifest, and a version that tells its content.
 
     Helm compares versions only, so a chart that was changed in place must not keep its version.
     """
     files: dict[str, str | bytes] = {}
     if entry.get("manifest"):
-        path = cache_dir / "files" / entry["manifest"]
-        if not path.is_file():
-            raise PlanError(f"{path} is missing: run the build first (make up does), or choose another platform_chart_source")
-        files["files/manifest.yaml"] = manifest.without_crds(path.read_text(encoding="utf-8"))
+        text = manifest_text(entry["manifest"], cache_dir, check)
+        files["files/manifest.yaml"] = manifest.without_crds(text)
     mark = digest.digest_of([*((name, content) for name, content in digest.folder(folder)),
                              *((name, str(content).encode()) for name, content in files.items())])[:12]
-    full = f"{version}+{mark}"
+    full = f"{version}-g{mark}"  # not "+": the version stands in labels, which refuse it
     text = (folder / "Chart.yaml").read_text(encoding="utf-8")
     files["Chart.yaml"] = re.sub(r"^version:.*$", f"version: {full}", text, flags=re.MULTILINE)
     return str(bundle.assemble(folder, files, cache_dir / "charts")), full

@@ -9,6 +9,7 @@ its generation then: while both are as noted, nothing is parsed and nothing is s
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 import typing as t
@@ -33,7 +34,10 @@ def ensure(cluster: Cluster, texts: list[str], waiter: Waiter, check: bool = Fal
 
     Args:
         texts: manifests; what is in them beside CustomResourceDefinitions is left alone.
-        check: change nothing; a definition that would change is reported without a diff.
+        check: change nothing.
+
+    Returns:
+        What became of each; their diffs name the definition only, since it fills pages.
     """
     documents = [doc for text in texts for doc in manifest.documents(text)
                  if manifest.kind(doc) == "CustomResourceDefinition"]
@@ -48,12 +52,19 @@ def ensure(cluster: Cluster, texts: list[str], waiter: Waiter, check: bool = Fal
             todo.append(labelled(yaml.load(doc, Loader=_Loader)))
     if not todo:
         return outcomes
-    applied = apply_objects(cluster, todo, check=check)
+    applied = [_shortened(outcome) for outcome in apply_objects(cluster, todo, check=check)]
     if not check:
         waiter.wait(todo)
         for obj in todo:
             _write_note(cluster, obj, wanted[obj["metadata"]["name"]][1])
     return outcomes + applied
+
+
+def _shortened(outcome: Outcome) -> Outcome:
+    name = str(outcome.ref)
+    before = "" if outcome.action == "created" else f"{name}: as it was\n"
+    diff = {"before_header": name, "after_header": name, "before": before, "after": f"{name}: {outcome.action}\n"}
+    return dataclasses.replace(outcome, diff=diff if outcome.changed else None)
 
 
 def names(texts: list[str]) -> list[str]:
@@ -74,7 +85,7 @@ def _noted(cluster: Cluster) -> dict[str, tuple[str, int]]:
         entry["metadata"]["name"]: (
             (entry["metadata"].get("annotations") or {}).get(_NOTE, ""), entry["metadata"].get("generation", 0)
         )
-        for entry in listed.get("items", [])
+        for entry in (listed.get("items") or [])
     }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing as t
-from pathlib import Path
 
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import definitions
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import (
@@ -76,12 +75,17 @@ class Plan:
         )
 
 
-def parse(raw: dict[str, t.Any], resolve: t.Callable[[dict[str, t.Any]], Release]) -> Plan:
+def parse(
+    raw: dict[str, t.Any],
+    resolve: t.Callable[[dict[str, t.Any]], Release],
+    read_manifest: t.Callable[[str], str],
+) -> Plan:
     """Returns the plan that a role's data describes.
 
     Args:
         raw: ``component``, ``namespace``, ``about``, ``secrets`` and ``phases``.
-        resolve: makes a release of a role's entry, which names its chart by its name in ``platform.lock.yml``.
+        resolve: makes a release of a role's entry.
+        read_manifest: returns the text of a manifest that ``definitions`` names.
 
     Raises:
         PlanError: when something is missing, unknown or malformed.
@@ -98,10 +102,12 @@ def parse(raw: dict[str, t.Any], resolve: t.Callable[[dict[str, t.Any]], Release
             raise PlanError(f"{component}: there is no phase '{name}'; the phases are {', '.join(PHASES)}")
         if set(content) - _PHASE_KEYS:
             raise PlanError(f"{component}, {name}: unknown keys {', '.join(sorted(set(content) - _PHASE_KEYS))}")
-        phases[name] = _phase(component, name, content, resolve)
-    spaces = dict.fromkeys(
-        [namespace] + [str(secret.get("namespace", namespace)) for secret in raw.get("secrets") or []]
-    )
+        phases[name] = _phase(component, name, content, resolve, read_manifest)
+    spaces = dict.fromkeys([
+        namespace,
+        *(str(secret.get("namespace", namespace)) for secret in raw.get("secrets") or []),
+        *(release.namespace for phase in phases.values() for release in phase.releases),
+    ])
     first = phases.get("foundation", Phase())
     # Several components may share a namespace, so it carries no component's label.
     made = [_namespace(space, raw.get("namespace_labels") or {}) for space in spaces]
@@ -121,7 +127,11 @@ def with_fingerprints(value: t.Any, marks: dict[str, str]) -> t.Any:
 
 
 def _phase(
-    component: str, name: str, content: dict[str, t.Any], resolve: t.Callable[[dict[str, t.Any]], Release]
+    component: str,
+    name: str,
+    content: dict[str, t.Any],
+    resolve: t.Callable[[dict[str, t.Any]], Release],
+    read_manifest: t.Callable[[str], str],
 ) -> Phase:
     objects = _flat(content.get("objects") or [])
     wrong = [text for text in map(problems, objects) if text]
@@ -130,15 +140,8 @@ def _phase(
     return Phase(
         tuple(labelled(obj, component) for obj in objects),
         tuple(resolve(entry) for entry in content.get("releases") or []),
-        tuple(_text(component, name, path) for path in content.get("definitions") or []),
+        tuple(read_manifest(entry) for entry in content.get("definitions") or []),
     )
-
-
-def _text(component: str, phase: str, path: str) -> str:
-    try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
-    except OSError as error:
-        raise PlanError(f"{component}, {phase}: the manifest {path} cannot be read: {error.strerror}") from error
 
 
 def _flat(objects: list[t.Any]) -> list[t.Any]:

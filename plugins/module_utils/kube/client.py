@@ -211,11 +211,11 @@ class Cluster:
     def _discover(self) -> None:
         for path in ("/api", "/apis"):
             answer = self.request("GET", path, accept=_DISCOVERY)
-            for group in answer.get("items", []):
+            for group in (answer.get("items") or []):
                 name = group.get("metadata", {}).get("name", "")
-                for version in group.get("versions", []):
+                for version in (group.get("versions") or []):
                     api_version = f"{name}/{version['version']}" if name else version["version"]
-                    for served in version.get("resources", []):
+                    for served in (version.get("resources") or []):
                         kind = served.get("responseKind", {}).get("kind")
                         if kind:
                             self._kinds[(api_version, kind)] = Resource(
@@ -279,7 +279,7 @@ class Cluster:
         path = self.path(api_version, kind, None, namespace)
         while True:
             answer = self.request("GET", path, query=query)
-            found += [{**entry, "apiVersion": api_version, "kind": kind} for entry in answer.get("items", [])]
+            found += [{**entry, "apiVersion": api_version, "kind": kind} for entry in (answer.get("items") or [])]
             token = answer.get("metadata", {}).get("continue")
             if not token:
                 return found
