@@ -13,7 +13,8 @@ description:
   - Builds the programs in C(cluster/) and the images in C(images/) of this collection, without a container engine.
   - Everything is named by the hash of what it is made of, so that only what changed is built. When everything is
     there, a few small files are read and nothing is run.
-  - What is needed comes first, the longest path is started first, and a compiler and a package download run side by side.
+  - What is needed comes first, the longest path is started first, and a compiler and a package download run side by
+    side.
   - A build that is killed leaves nothing that a later one stumbles over. A second run of the same build waits for the
     first and names its process.
 options:

@@ -73,7 +73,7 @@ class Buildah:
         for other in listed:
             if other != reference and other.rsplit(":", 1)[0] == repository:
                 try:
-                    self.run("rmi", "--force", other)
+                    self.run("rmi", other)
                 except ProgramFailed:
                     # Another build stands on it right now; the next one removes it.
                     continue

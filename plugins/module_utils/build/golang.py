@@ -39,7 +39,8 @@ def missing_go(programs: list[Program]) -> str:
     found = go_version(go)
     if found and found < needed:
         names = ", ".join(program.name for program in programs if program.go_minimum > found)
-        return f"Go {text} or newer is needed for {names}; {go} is {'.'.join(str(part) for part in found)}: install a newer one"
+        version = ".".join(str(part) for part in found)
+        return f"Go {text} or newer is needed for {names}; {go} is {version}: install a newer one"
     return ""
 
 

@@ -117,7 +117,7 @@ def _apt(bundle: bool) -> str:
         lines.append(f'Acquire::https::CAInfo "{MOUNT}/ca.pem";')
     program = find_program("apt-config")
     if program:
-        dump = subprocess.run([program, "dump"], capture_output=True, text=True, check=False).stdout
+        dump = _output(program, "dump")
         for line in dump.splitlines():
             key = line.split(" ", 1)[0].lower()
             if key.startswith(("acquire::http::proxy", "acquire::https::proxy", "acquire::check-valid-until")):
@@ -139,13 +139,10 @@ def apt_sources(codename: str) -> list[tuple[str, str, str]]:
     """
     program = find_program("apt-get")
     if not program or not codename:
-        raise BuildError("image/base: this machine is no Debian or relative of it, whose apt would name the mirror to use")
-    listing = subprocess.run(
-        [program, "indextargets", "--format", "$(REPO_URI)|$(RELEASE)|$(COMPONENT)", "Created-By: Packages"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
+        raise BuildError("image/base: this machine is no Debian or relative of it, whose apt names the mirror to use")
+    listing = _output(
+        program, "indextargets", "--format", "$(REPO_URI)|$(RELEASE)|$(COMPONENT)", "Created-By: Packages"
+    )
     found: dict[tuple[str, str], list[str]] = {}
     for line in listing.splitlines():
         address, release, component = line.split("|")
@@ -158,3 +155,10 @@ def apt_sources(codename: str) -> list[tuple[str, str, str]]:
     if not sources or sources[0][1] != codename:
         raise BuildError(f"image/base: apt on this machine is configured with no mirror of {codename}")
     return sources
+
+
+def _output(*argv: str) -> str:
+    """What a short program prints; a failure is an empty answer, which the caller explains better than the program."""
+    # It runs on the controller, where there is no module whose run_command could be called.
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)  # pylint: disable=ansible-bad-function
+    return done.stdout

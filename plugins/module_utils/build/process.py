@@ -15,17 +15,33 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ansible_collections.openmlops.platform.plugins.module_utils.build.errors import BuildError, Cancelled, ProgramFailed
+from ansible_collections.openmlops.platform.plugins.module_utils.build.errors import (
+    BuildError,
+    Cancelled,
+    ProgramFailed,
+)
 
 TAIL_LINES = 15
 # Where programs are looked for when PATH, for instance that of a sudo session, leaves their folders out.
 EXTRA_PATH = ("/usr/local/go/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
 
 ADVICE = (
-    (r"no space left on device|disk quota exceeded", "the disk is full: free some space, or set OPENMLOPS_CACHE to a larger disk"),
-    (r"missing go\.sum entry|updates to go\.mod needed", "go.mod and go.sum do not fit together: run `go mod tidy` in the program's folder"),
-    (r"checksum mismatch|SECURITY ERROR|DO NOT MATCH THE HASHES|hash(es)? .*mismatch", "a download is not what was pinned: do not build it before you know why"),
-    (r"signal: killed|out of memory|cannot allocate memory", "the machine ran out of memory: build with one worker, or give it more"),
+    (
+        r"no space left on device|disk quota exceeded",
+        "the disk is full: free some space, or set OPENMLOPS_CACHE to a larger disk",
+    ),
+    (
+        r"missing go\.sum entry|updates to go\.mod needed",
+        "go.mod and go.sum do not fit together: run `go mod tidy` in the program's folder",
+    ),
+    (
+        r"checksum mismatch|SECURITY ERROR|DO NOT MATCH THE HASHES|hash(es)? .*mismatch",
+        "a download is not what was pinned: do not build it before you know why",
+    ),
+    (
+        r"signal: killed|out of memory|cannot allocate memory",
+        "the machine ran out of memory: build with one worker, or give it more",
+    ),
     (
         r"no such host|temporary failure (in name resolution|resolving)|could not resolve|name or service not known|"
         r"network is unreachable|connection (refused|timed out|reset)|i/o timeout|dial tcp|max retries exceeded|"
@@ -106,7 +122,8 @@ class Runner:
             stream.flush()
             skip = stream.tell()
             # Its own session, so that a stop reaches its children too; and it dies with us, also when we are killed.
-            process = subprocess.Popen(
+            # It runs on the controller, where there is no module whose run_command could be called.
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 [*_guard(private_mounts), *argv],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,

@@ -13,7 +13,15 @@ from ansible_collections.openmlops.platform.plugins.module_utils.build import ho
 from ansible_collections.openmlops.platform.plugins.module_utils.build.errors import BuildError
 from ansible_collections.openmlops.platform.plugins.module_utils.build.process import Runner, find_program
 
-# A Containerfile, so that the file system becomes an image in the same way as everything else.
+# What debootstrap leaves and no image needs.
+LEFTOVERS = (
+    "var/cache/apt/archives/*.deb",
+    "var/cache/apt/*.bin",
+    "var/lib/apt/lists/*",
+    "var/log/*.log",
+    "dev/*",
+)
+# So that the file system becomes an image in the same way as everything else.
 CONTAINERFILE = "FROM scratch\nADD rootfs.tar /\n"
 
 
@@ -52,7 +60,7 @@ def make(codename: str, scratch: Path, runner: Runner) -> Path:
     )
     lines = [f"deb {address} {suite} {components}" for address, suite, components in sources]
     (system / "etc/apt/sources.list").write_text("\n".join([*lines, ""]))
-    for pattern in ("var/cache/apt/archives/*.deb", "var/cache/apt/*.bin", "var/lib/apt/lists/*", "var/log/*.log", "dev/*"):
+    for pattern in LEFTOVERS:
         for path in system.glob(pattern):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -63,6 +71,7 @@ def make(codename: str, scratch: Path, runner: Runner) -> Path:
     target = scratch / "rootfs"
     target.mkdir()
     (target / "Containerfile").write_text(CONTAINERFILE)
-    runner.run(["tar", "--numeric-owner", "--create", "--file", str(target / "rootfs.tar"), "--directory", str(system), "."])
+    archive = str(target / "rootfs.tar")
+    runner.run(["tar", "--numeric-owner", "--create", "--file", archive, "--directory", str(system), "."])
     shutil.rmtree(system)
     return target

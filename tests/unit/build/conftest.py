@@ -50,7 +50,8 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "collection"
     write_program(root, "hello")
     write_image(root, "bottom")
-    write_image(root, "top", "from: bottom\nbinaries: [hello]\ntag_prefix: 15-\n", "ARG BASE\nFROM ${BASE}\nCOPY bin/hello /hello\n")
+    top = "ARG BASE\nFROM ${BASE}\nCOPY bin/hello /hello\n"
+    write_image(root, "top", "from: bottom\nbinaries: [hello]\ntag_prefix: 15-\n", top)
     return root
 
 

@@ -13,7 +13,9 @@ from ansible_collections.openmlops.platform.plugins.module_utils.build.errors im
 
 def test_pip_settings_from_files_and_environment(tmp_path):
     path = tmp_path / "pip.conf"
-    path.write_text("[global]\nindex-url = https://mirror.test/simple\nrequire-virtualenv = true\n[install]\nno_index = false\n")
+    path.write_text(
+        "[global]\nindex-url = https://mirror.test/simple\nrequire-virtualenv = true\n[install]\nno_index = false\n"
+    )
     settings = hostconf.pip_settings({"PIP_RETRIES": "9", "PIP_USER": "1", "PIP_DEFAULT_TIMEOUT": "60"}, [path])
     assert settings == {"index-url": "https://mirror.test/simple", "no-index": "false", "retries": "9", "timeout": "60"}
 

@@ -76,7 +76,8 @@ def test_program_dies_with_a_killed_builder(tmp_path):
         "from ansible_collections.openmlops.platform.plugins.module_utils.build.process import Runner\n"
         f"Runner('x', Path({str(tmp_path / 'x.log')!r})).run(['sh', '-c', 'echo $$ > {tmp_path}/pid; exec sleep 30'])\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
     for _attempt in range(100):
         time.sleep(0.05)
         if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip():

@@ -20,7 +20,10 @@ from ansible_collections.openmlops.platform.plugins.module_utils.build.schedule 
 
 
 def nodes(**needs: str) -> dict[str, graph.Node]:
-    return {f"binary/{name}": graph.Node(f"binary/{name}", 1, {f"binary/{x}" for x in text.split()}) for name, text in needs.items()}
+    return {
+        f"binary/{name}": graph.Node(f"binary/{name}", 1, {f"binary/{needed}" for needed in text.split()})
+        for name, text in needs.items()
+    }
 
 
 def test_closure_and_longest_path(root):

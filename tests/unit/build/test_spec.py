@@ -32,7 +32,8 @@ def test_artifact_must_have_kind_and_name(wrong):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("title: x\n", "missing: estimate, licence, source, version"), ("[]", "a mapping is expected")]
+    ("text", "message"),
+    [("title: x\n", "missing: estimate, licence, source, version"), ("[]", "a mapping is expected")],
 )
 def test_wrong_description_names_the_file(root, text, message):
     path = root / "images/bottom/image.yml"
@@ -81,7 +82,9 @@ def test_our_images_are_labelled_and_run_without_root(name):
             assert spec.program(COLLECTION, binary).version == image.version
 
 
-@pytest.mark.parametrize("path", sorted(COLLECTION.glob("images/*/requirements.txt")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", sorted(COLLECTION.glob("images/*/requirements.txt")), ids=lambda path: path.parent.name
+)
 def test_requirements_are_pinned_with_hashes_and_name_no_index(path):
     text = path.read_text()
     entries = text.replace("\\\n", " ").splitlines()
