@@ -45,7 +45,7 @@ ADVICE = (
     (
         r"no such host|temporary failure (in name resolution|resolving)|could not resolve|name or service not known|"
         r"network is unreachable|connection (refused|timed out|reset)|i/o timeout|dial tcp|max retries exceeded|"
-        r"couldn't download|unable to (connect|fetch)|failed to fetch|no matching distribution found|TLS handshake",
+        r"couldn't download|failed getting release file|unable to (connect|fetch)|failed to fetch|no matching distribution found|TLS handshake",
         "a package registry was not reached: check the network, and the proxy and mirror settings of go, pip and apt",
     ),
     (r"executable file not found|command not found", "a program is missing"),
@@ -116,7 +116,6 @@ class Runner:
             ProgramFailed: it ended with an error.
             Cancelled: the work was stopped.
         """
-        start = self.log.stat().st_size
         with self.log.open("ab") as stream:
             stream.write(f"$ {shlex.join(argv)}\n".encode())
             stream.flush()
@@ -139,7 +138,7 @@ class Runner:
         if self.cancel.is_set() and process.returncode != 0:
             raise Cancelled(f"{self.artifact}: stopped")
         if process.returncode != 0:
-            raise self._failure(argv, process.returncode, start)
+            raise self._failure(argv, process.returncode)
         return output
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
@@ -158,12 +157,11 @@ class Runner:
             process.wait()
             raise
 
-    def _failure(self, argv: Sequence[str], code: int, start: int) -> ProgramFailed:
-        with self.log.open("rb") as stream:
-            stream.seek(start)
-            hint = advice(stream.read().decode(errors="replace"))
+    def _failure(self, argv: Sequence[str], code: int) -> ProgramFailed:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         text = f"{self.artifact}: {Path(argv[0]).name} {how}"
+        # Only the end is judged: a download that was tried again and then worked is not the reason.
+        hint = advice(tail(self.log, 2 * TAIL_LINES))
         if hint:
             text += f": {hint}"
         return ProgramFailed(self.artifact, f"{text}.\nLast lines of {self.log}:\n{tail(self.log)}", self.log)

@@ -45,6 +45,7 @@ def test_failure_quotes_the_end_of_the_log_and_its_path(runner):
         ("write /tmp/x: no space left on device", "disk is full"),
         ("dial tcp: lookup registry.test: no such host", "not reached"),
         ("Could not connect: Connection timed out", "not reached"),
+        ("E: Failed getting release file", "not reached"),
         ("missing go.sum entry for module", "go mod tidy"),
         ("go: x@v1: verifying: checksum mismatch", "not what was pinned"),
         ("compile: signal: killed", "out of memory"),
