@@ -1,0 +1,141 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every run must keep: nothing to do the second time, nothing lost, no secret shown, one clear error."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import time
+
+import pytest
+
+
+def converged(cluster):
+    """Runs twice and returns the second run, which must change nothing."""
+    cluster.run("up").ok()
+    second = cluster.run("up").ok()
+    assert second.changed == 0, second.text[-6000:]
+    return second
+
+
+def runs_in_mlflow(cluster):
+    return int(cluster.kubectl("exec", "-n", "postgresql", "postgresql-1", "-c", "postgres", "--", "psql", "-d", "mlflow", "-tAc",
+                               "select count(*) from runs").strip())
+
+
+def test_the_second_run_changes_nothing(cluster):
+    second = cluster.run("up").ok()
+    assert second.changed == 0, second.text[-6000:]
+
+
+def test_check_and_diff_tell_the_truth_on_a_converged_cluster(cluster):
+    checked = cluster.run("up", "--check", "--diff").ok()
+    assert checked.changed == 0, checked.text[-6000:]
+    assert "+++ after" not in checked.text
+
+
+def test_check_and_diff_name_what_would_change(cluster):
+    before = cluster.get("deployment", "-n", "mlflow", "mlflow")["metadata"]["generation"]
+    checked = cluster.run("up", "--check", "--diff", "-e", "mlflow_workers=1").ok()
+    assert checked.changed > 0
+    assert "workers=1" in checked.text and "+++ after" in checked.text
+    assert cluster.get("deployment", "-n", "mlflow", "mlflow")["metadata"]["generation"] == before
+
+
+def test_no_secret_is_ever_shown(cluster):
+    """Everything is made anew in one namespace, as loudly as Ansible can, and no value is in the output."""
+    cluster.run("up", "-e", "mlflow_state=absent", "-e", "mlflow_purge=true").ok()
+    loud = cluster.run("up", "-vvv", "--diff").ok()
+    assert loud.changed > 0
+    for place, value in cluster.secret_values().items():
+        for form in (value, base64.b64encode(value.encode()).decode()):
+            assert form not in loud.text, f"{place} is shown"
+
+
+def test_what_somebody_changed_by_hand_is_put_back(cluster):
+    cluster.kubectl("-n", "mlflow", "set", "env", "deployment/mlflow", "MLFLOW_S3_ENDPOINT_URL=http://elsewhere")
+    cluster.kubectl("-n", "mlflow", "delete", "service", "mlflow")
+    healed = cluster.run("up").ok()
+    assert healed.changed == 1
+    assert "elsewhere" not in json.dumps(cluster.get("deployment", "-n", "mlflow", "mlflow")["spec"])
+    assert cluster.get("service", "-n", "mlflow", "mlflow")["spec"]["ports"][0]["port"] == 5000
+    assert cluster.run("up").ok().changed == 0
+
+
+def test_a_component_that_is_removed_keeps_its_data(cluster):
+    before = runs_in_mlflow(cluster)
+    assert before > 0
+    for component in ("mlflow", "postgresql", "object_store"):
+        cluster.run("up", "-e", f"{component}_state=absent", "-e", "mlflow_verify=false", COMPONENTS=component).code  # noqa: B018
+    assert cluster.get("deployments", "-n", "mlflow")["items"] == []
+    assert cluster.get("pods", "-n", "postgresql", "-l", "cnpg.io/cluster=postgresql")["items"] == []
+    converged(cluster)
+    assert runs_in_mlflow(cluster) >= before
+
+
+BAD = {
+    "unknown component": (["-e", '\'{"platform_components": ["mlfow"]}\''], ["platform_components", "mlfow", "mlflow"]),
+    "wrong type": (["-e", "mlflow_workers=many"], ["mlflow_workers"]),
+    "wrong choice": (["-e", "postgresql_mode=sqlite"], ["postgresql_mode", "cloudnativepg, external"]),
+    "incomplete": (["-e", "postgresql_mode=external"], ["postgresql_external_host", "postgresql_external_admin_secret"]),
+    "unknown chart source": (["-e", "platform_chart_source=/nowhere"], ["platform_chart_source", "/nowhere"]),
+    "no such context": (["-e", "platform_context=other", "-e", "local_cluster_provider=null"], ["other"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_one_clear_error_and_changes_nothing(cluster, case):
+    arguments, words = BAD[case]
+    before = cluster.get("deployments,statefulsets,services", "-A")["metadata"]
+    failed = cluster.run("up", *arguments)
+    assert failed.code != 0
+    assert failed.text.count("[ERROR]") <= 2, failed.text
+    for word in words:
+        assert word in failed.text, failed.text[-3000:]
+    assert cluster.get("deployments,statefulsets,services", "-A")["metadata"] == before
+
+
+def test_a_missing_image_is_named_and_ends_the_run(cluster):
+    failed = cluster.run("up", "-e", "mlflow_image_repository=localhost/openmlops/none", "-e", "mlflow_image_tag=none",
+                         "-e", "platform_image_pull_policy=Never")
+    assert failed.code != 0
+    assert "ErrImageNeverPull" in failed.text and "localhost/openmlops/none:none" in failed.text
+    assert failed.seconds < 120
+    converged(cluster)
+
+
+def test_two_runs_at_once_wait_for_each_other(cluster):
+    processes = [cluster.start("up", "-e", f"mlflow_workers={workers}") for workers in (1, 1)]
+    texts = [process.communicate(timeout=600)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], texts
+    converged(cluster)
+
+
+@pytest.mark.soak
+def test_a_killed_run_converges_when_run_again(cluster):
+    """kill -9 of everything the run started, at points spread over it; then a plain run, then one that changes nothing."""
+    kills = int(os.environ.get("OPENMLOPS_KILLS", "3"))
+    purge = ["-e", "mlflow_state=absent", "-e", "mlflow_purge=true"]
+    cluster.run("up", *purge).ok()
+    length = cluster.run("up").ok().seconds
+    for number in range(kills):
+        cluster.run("up", *purge).ok()
+        point = length * (number + 0.7) / (kills + 0.2)
+        process = cluster.start("up")
+        time.sleep(point)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        print(f"  | killed after {point:.1f} of {length:.1f} s")
+        converged(cluster)
+
+
+def test_stopping_and_starting_keeps_everything(cluster):
+    before = runs_in_mlflow(cluster)
+    cluster.run("down").ok()
+    assert not os.path.exists(f"/proc/{cluster.facts.get('pid', 0)}/root") or cluster.facts.get("pid", 0) == 0
+    converged(cluster)
+    assert runs_in_mlflow(cluster) == before
