@@ -91,7 +91,8 @@ class ActionModule(PlatformAction):
             return self._result(engine.remove(names, args["purge"]))
 
     def _engine(self, cluster: Cluster, space: str, args: dict[str, t.Any]) -> Engine:
-        releases = Releases(cluster, lambda module, wanted: self._run_helm(module, wanted, args), self.say, self.check)
+        releases = Releases(cluster, lambda module, wanted: self._run_helm(module, wanted, args), self.say, self.check,
+                            bool(self._task.diff))
         waiter = Waiter(
             cluster, self.say, float(self._setting("platform_wait_timeout", 900)),
             float(self._setting("platform_schedule_grace", 300)),
@@ -133,9 +134,12 @@ class ActionModule(PlatformAction):
 
     def _run_helm(self, module: str, wanted: dict[str, t.Any], args: dict[str, t.Any]) -> dict[str, t.Any]:
         """Runs a Helm module of kubernetes.core with this action's connection."""
-        connection = {key: args[key] for key in ("host", "api_key", "ca_cert", "validate_certs") if args.get(key)}
-        if args.get("kubeconfig"):
+        connection: dict[str, t.Any] = {}
+        if module == "helm" and args.get("kubeconfig"):
             connection = {"kubeconfig": args["kubeconfig"], "context": args["context"]}
+        elif module == "helm":
+            names = ("host", "api_key", "ca_cert", "validate_certs")
+            connection = {key: args[key] for key in names if args.get(key) is not None}
         binary = str(self._setting("platform_helm_binary", "") or "")
         full = {**wanted, **connection, **({"binary_path": binary} if binary else {})}
         result = self._execute_module(f"kubernetes.core.{module}", module_args=full, task_vars=self._variables)

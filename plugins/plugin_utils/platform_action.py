@@ -52,10 +52,10 @@ class PlatformAction(ActionBase):
         """Validates the arguments, calls ``act`` and turns expected errors into one clear failure."""
         super().run(tmp, task_vars)
         variables = task_vars or {}
+        self._fill_connection(self._task.args, variables)
         _result, args = self.validate_argument_spec(
             argument_spec={**connection_spec(), **self.ARGUMENTS}, **self.CONSTRAINTS
         )
-        self._fill_connection(args, variables)
         try:
             return self.act(args, variables)
         except (KubeError, *self.EXPECTED) as error:

@@ -28,12 +28,17 @@ def image(name: str, source: str = "upstream", registry: str = "") -> dict[str, 
     if role not in images:
         raise CatalogueError(f"platform.lock.yml: component '{component}' has no image '{role}', only {sorted(images)}")
     if source == "built":
+        if not images[role].get("built"):
+            raise CatalogueError(f"platform.lock.yml: image '{name}' is not among those built here; set platform_image_source "
+                                 "to upstream")
         found = image_reference(lock.COLLECTION_ROOT, images[role]["built"])
         repository, tag = str(found["repository"]), str(found["tag"])
     elif source == "upstream":
         repository, tag = str(images[role]["repository"]), str(images[role]["tag"])
         if registry:
-            repository = f"{registry.rstrip('/')}/{repository.partition('/')[2]}"
+            host, _slash, path = repository.partition("/")
+            # Without a dot or port the first part is no host: `library/nginx` of the default registry.
+            repository = f"{registry.rstrip('/')}/{path if '.' in host or ':' in host else repository}"
     else:
         raise CatalogueError(f"platform_image_source is '{source}': set it to upstream or built")
     return {"repository": repository, "tag": tag, "reference": f"{repository}:{tag}"}

@@ -35,13 +35,19 @@ def select(catalogue: dict[str, dict[str, t.Any]], chosen: list[str] | str) -> l
         name = open_names.pop()
         if name not in graph:
             graph[name] = list(catalogue[name].get("needs") or [])
+            lost = sorted(set(graph[name]) - set(catalogue))
+            if lost:
+                raise CatalogueError(f"component '{name}' needs {', '.join(lost)}, which the catalogue does not have")
             open_names += graph[name]
     return _stable_order(graph)
 
 
 def _stable_order(graph: dict[str, list[str]]) -> list[str]:
     sorter = graphlib.TopologicalSorter(graph)
-    sorter.prepare()
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        raise CatalogueError(f"components need each other in a circle: {' -> '.join(error.args[1])}") from error
     order: list[str] = []
     while sorter.is_active():
         ready = sorted(sorter.get_ready())

@@ -53,9 +53,10 @@ def resolve(raw: dict[str, t.Any], chart_source: str, cache_dir: Path, check: bo
     where, version, repository = str(found["ref"]), found["version"], found["repo_url"]
     if chart_source == "bundled":
         where, version = _assembled(Path(where), str(version), entry, cache_dir, check)
-    mark = digest.digest(where) if Path(where).exists() else f"{repository or ''}/{where}@{version}"
-    # kubernetes.core wants no version for a chart on disk: the path says it all.
+    # A chart in a repository is its name and version, wherever a mirror keeps it. One on disk is its content, and
+    # kubernetes.core wants no version for it.
     on_disk = Path(where).exists()
+    mark = digest.digest(where) if on_disk else f"{entry['name']}@{version}"
     return Release(
         raw["name"], raw["namespace"], where, mark, raw["values"] or {}, None if on_disk else version, repository
     )

@@ -21,6 +21,8 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.releas
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
 
+_OWNER = "app.kubernetes.io/managed-by"
+
 Say = t.Callable[[str], None]
 # Makes the Secrets of the specifications; returns what became of each, and the fingerprint of each "namespace/name".
 Bootstrap = t.Callable[[list[dict[str, t.Any]]], tuple[list[Outcome], dict[str, str]]]
@@ -70,6 +72,7 @@ class Engine:
             if obj["kind"] == "Namespace"
         } | {Ref("Namespace", "", self._space)}
         report.outcomes += self._apply([_space(self._space)], promised)
+        wanted = self._without_foreign_namespaces(wanted)
         known = self._known()
         for entry in wanted:
             self._write(record.united(known.get(entry.component), entry.record()))
@@ -77,9 +80,21 @@ class Engine:
             started = time.monotonic()
             if self._run_phase(phase, wanted, promised, report):
                 report.seconds[phase] = round(time.monotonic() - started, 1)
+        records = {**known, **{entry.component: entry.record() for entry in wanted}}
         for entry in wanted:
-            report.outcomes += self._prune(known.get(entry.component), entry)
+            report.outcomes += self._prune(known.get(entry.component), records[entry.component], records)
         return report
+
+    def _without_foreign_namespaces(self, wanted: list[plans.Plan]) -> list[plans.Plan]:
+        """Returns the plans without the namespaces that somebody else made: they are used, never changed or deleted."""
+        spaces = {obj["metadata"]["name"] for entry in wanted for phase in entry.phases.values()
+                  for obj in phase.objects if obj["kind"] == "Namespace"}
+        foreign = set()
+        for name in spaces:
+            live = self._cluster.get("v1", "Namespace", name)
+            if live and (live["metadata"].get("labels") or {}).get(_OWNER) != LABELS[_OWNER]:
+                foreign.add(name)
+        return [entry.without_namespaces(foreign) for entry in wanted] if foreign else wanted
 
     def _run_phase(self, name: str, wanted: list[plans.Plan], promised: set[Ref], report: Report) -> bool:
         entries = [entry.phases[name] for entry in wanted if name in entry.phases]
@@ -116,22 +131,31 @@ class Engine:
         unique = {ref(obj): obj for obj in objects}
         return apply_objects(self._cluster, list(unique.values()), check=self._check, assume=promised)
 
-    def _prune(self, old: record.Record | None, entry: plans.Plan) -> list[Outcome]:
-        """Removes what the component had and has no more, then writes the record as it is now."""
-        new = entry.record()
+    def _prune(
+        self, old: record.Record | None, new: record.Record, records: dict[str, record.Record]
+    ) -> list[Outcome]:
+        """Removes what the component had and nobody has any more, then writes the record as it is now."""
         outcomes: list[Outcome] = []
+        kept: list[record.Member] = []
         if old is not None:
-            for space, name in sorted(set(old.releases) - set(new.releases)):
+            held = {member.identity for entry in records.values() for member in entry.members
+                    if entry.component != old.component} | {member.identity for member in new.members}
+            gone = [member for member in old.members if member.identity not in held]
+            doomed = self._doomed([member.as_object() for member in gone], purge=False)
+            outcomes += self._delete(doomed)
+            # Data outlives the plan, and a later purge must still know of it.
+            going = {ref(obj) for obj in doomed}
+            kept = [m for m in gone if ref(m.as_object()) not in going and m.kind != "Namespace" and self._exists(m.as_object())]
+            releases = {entry for other in records.values() for entry in other.releases if other.component != old.component}
+            for space, name in sorted(set(old.releases) - set(new.releases) - releases):
                 outcomes.append(self._releases.remove(name, space))
-            gone = [member.as_object() for member in set(old.members) - set(new.members)]
-            outcomes += self._delete(self._doomed(gone, purge=False))
-        self._write(new)
+        self._write(dataclasses.replace(new, members=(*new.members, *kept)))
         return [outcome for outcome in outcomes if outcome.changed]
 
     # -- absent ----------------------------------------------------------------------------------------------------
 
     def remove(self, components: list[str], purge: bool = False) -> Report:
-        """Removes components, the last ones first; what holds data stays unless ``purge`` is asked for."""
+        """Removes components in the order given; what holds data stays unless ``purge`` is asked for."""
         report = Report()
         known = self._known()
         for component in components:
@@ -153,6 +177,7 @@ class Engine:
                                                 about={**found.about, "removed": True}))
             elif not self._check:
                 self._cluster.delete(record.as_object(found, self._space))
+                known.pop(component)
             report.seconds[component] = round(time.monotonic() - started, 1)
         return report
 

@@ -30,7 +30,16 @@ def own_identity() -> str:
     """Returns who this run is: host, user, process and the process's start, so that a reused number is not mistaken."""
     pid = os.getppid()  # the playbook: an action runs in a worker of its own
     user = os.environ.get("USER") or str(os.getuid())
-    return f"{socket.gethostname()} {user} {pid} {_start_of(pid)}"
+    return f"{socket.gethostname()} {user} {pid} {_start_of(pid)} {_machine()}"
+
+
+def _machine() -> str:
+    """Returns what tells this running machine, and the space in which its process numbers hold, from any other."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return "unknown"
 
 
 def _start_of(pid: int) -> str:
@@ -42,9 +51,9 @@ def _start_of(pid: int) -> str:
 
 
 def is_dead(identity: str) -> bool:
-    """Tells whether a holder is known to be dead: it ran on this host and its process is gone."""
+    """Tells whether a holder is known to be dead: it ran on this very machine and its process is gone."""
     parts = identity.split()
-    if len(parts) != 4 or parts[0] != socket.gethostname():
+    if len(parts) != 5 or parts[4] != _machine() or parts[4] == "unknown":
         return False
     return _start_of(int(parts[2])) != parts[3] if parts[2].isdigit() else False
 
@@ -135,4 +144,4 @@ def _expired(lease: Object) -> bool:
 
 def _told(identity: str) -> str:
     parts = identity.split()
-    return f"host {parts[0]}, user {parts[1]}, process {parts[2]}" if len(parts) == 4 else identity
+    return f"host {parts[0]}, user {parts[1]}, process {parts[2]}" if len(parts) == 5 else identity

@@ -17,8 +17,10 @@ HIDDEN = "<hidden>"
 CHANGED = "<hidden, changed>"
 
 # Names under which charts take secrets in their values; references to Secrets (existingSecret, secretName) are no secrets.
-_SECRET_NAME = re.compile(r"(passw|token|credential|private.?key|secret.?(key|string|value)$|^secret$|api.?key)", re.IGNORECASE)
-_HARMLESS_NAME = re.compile(r"(secretname|existingsecret|secretref|keyref|automount|tokensecret)", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(passw|token|credential|private.?key|secrets?$|secret.?(access.?)?(key|string|value)|api.?key)", re.IGNORECASE
+)
+_HARMLESS_NAME = re.compile(r"(secretname|existing.?secret|secret.?ref|key.?ref|automount|pull.?secrets?$)", re.IGNORECASE)
 
 
 def masked(obj: Object | None, other: Object | None = None) -> Object | None:
@@ -32,8 +34,11 @@ def masked(obj: Object | None, other: Object | None = None) -> Object | None:
         return obj
     result = copy.deepcopy(obj)
     for field in ("data", "stringData"):
-        if isinstance(result.get(field), dict):
-            before = (other or {}).get(field) or {}
+        if result.get(field) and not isinstance(result[field], dict):
+            result[field] = HIDDEN
+        elif result.get(field):
+            before = (other or {}).get(field)
+            before = before if isinstance(before, dict) else {}
             result[field] = {
                 key: HIDDEN if other is None or before.get(key) == value else CHANGED
                 for key, value in result[field].items()
@@ -41,15 +46,27 @@ def masked(obj: Object | None, other: Object | None = None) -> Object | None:
     return result
 
 
-def masked_values(value: t.Any, name: str = "") -> t.Any:
-    """Returns chart values in which every entry whose name tells of a secret is hidden."""
+def masked_values(value: t.Any, secret: bool = False) -> t.Any:
+    """Returns chart values in which everything below a name that tells of a secret is hidden.
+
+    Args:
+        secret: whether a name above told so already.
+    """
     if isinstance(value, dict):
-        return {key: masked_values(entry, str(key)) for key, entry in value.items()}
+        # An environment variable: its name is a value, and so tells of the value beside it.
+        named = _is_secret(str(value.get("name", ""))) if "value" in value else False
+        return {
+            key: masked_values(entry, not _HARMLESS_NAME.search(str(key)) and (
+                secret or _is_secret(str(key)) or (named and key == "value")))
+            for key, entry in value.items()
+        }
     if isinstance(value, list):
-        return [masked_values(entry, name) for entry in value]
-    if value not in (None, "", True, False) and _SECRET_NAME.search(name) and not _HARMLESS_NAME.search(name):
-        return HIDDEN
-    return value
+        return [masked_values(entry, secret) for entry in value]
+    return HIDDEN if secret and value not in (None, "", True, False) else value
+
+
+def _is_secret(name: str) -> bool:
+    return bool(_SECRET_NAME.search(name)) and not _HARMLESS_NAME.search(name)
 
 
 def diff(before: Object | None, after: Object | None) -> dict[str, str]:

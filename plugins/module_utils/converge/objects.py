@@ -55,6 +55,8 @@ def problems(obj: t.Any) -> str | None:
     """Returns what is wrong with the outer form of an object, or None."""
     if not isinstance(obj, dict):
         return f"an object must be a mapping, not {type(obj).__name__}"
+    if not isinstance(obj.get("metadata") or {}, dict):
+        return f"{obj.get('kind')}: metadata must be a mapping"
     missing = [key for key in ("apiVersion", "kind") if not isinstance(obj.get(key), str)]
     if not isinstance((obj.get("metadata") or {}).get("name"), str):
         missing.append("metadata.name")
@@ -107,6 +109,21 @@ def comparable(obj: Object | None) -> Object | None:
         meta["annotations"] = notes
     result["metadata"] = meta
     return result
+
+
+def without_injected(obj: t.Any) -> t.Any:
+    """Returns an object of a chart without the fields that controllers fill in afterwards.
+
+    These are status, the certificate authority of webhooks and conversions, and the rules of an aggregated ClusterRole.
+    """
+    if isinstance(obj, list):
+        return [without_injected(entry) for entry in obj]
+    if not isinstance(obj, dict):
+        return obj
+    dropped = {"caBundle"} | ({"status"} if "kind" in obj and "metadata" in obj else set())
+    if obj.get("kind") == "ClusterRole" and obj.get("aggregationRule"):
+        dropped.add("rules")
+    return {key: without_injected(value) for key, value in obj.items() if key not in dropped}
 
 
 def project(live: t.Any, shape: t.Any) -> t.Any:

@@ -57,6 +57,15 @@ class Plan:
     secrets: tuple[dict[str, t.Any], ...]
     phases: dict[str, Phase]
 
+    def without_namespaces(self, names: t.Container[str]) -> Plan:
+        """Returns the plan without the Namespace objects of these names."""
+        phases = {
+            name: dataclasses.replace(phase, objects=tuple(
+                obj for obj in phase.objects if obj["kind"] != "Namespace" or obj["metadata"]["name"] not in names))
+            for name, phase in self.phases.items()
+        }
+        return dataclasses.replace(self, phases=phases)
+
     def record(self) -> Record:
         """Returns what is written down about the component in the cluster."""
         objects = [obj for phase in self.phases.values() for obj in phase.objects]
@@ -100,9 +109,14 @@ def parse(
     for name, content in (raw.get("phases") or {}).items():
         if name not in PHASES:
             raise PlanError(f"{component}: there is no phase '{name}'; the phases are {', '.join(PHASES)}")
+        if not isinstance(content, dict):
+            raise PlanError(f"{component}, {name}: must be a mapping with {', '.join(sorted(_PHASE_KEYS))}")
         if set(content) - _PHASE_KEYS:
             raise PlanError(f"{component}, {name}: unknown keys {', '.join(sorted(set(content) - _PHASE_KEYS))}")
         phases[name] = _phase(component, name, content, resolve, read_manifest)
+    nameless = [secret for secret in raw.get("secrets") or [] if not isinstance(secret, dict) or not secret.get("name")]
+    if nameless:
+        raise PlanError(f"{component}: each of the secrets needs a name")
     spaces = dict.fromkeys([
         namespace,
         *(str(secret.get("namespace", namespace)) for secret in raw.get("secrets") or []),

@@ -84,9 +84,12 @@ def _stateful_set(obj: Object) -> State:
     ready = status.get("readyReplicas", 0)
     if ready < wanted:
         return State(WAITING, f"{ready} of {wanted} pods ready")
-    if status.get("updateRevision") and status.get("updateRevision") != status.get("currentRevision"):
-        if status.get("updatedReplicas", 0) < wanted:
-            return State(WAITING, f"{status.get('updatedReplicas', 0)} of {wanted} pods updated")
+    by_hand = ((obj.get("spec") or {}).get("updateStrategy") or {}).get("type") == "OnDelete"
+    if not by_hand and status.get("updateRevision") and status.get("updateRevision") != status.get("currentRevision"):
+        rolling = ((obj.get("spec") or {}).get("updateStrategy") or {}).get("rollingUpdate") or {}
+        fresh = wanted - rolling.get("partition", 0)
+        if status.get("updatedReplicas", 0) < fresh:
+            return State(WAITING, f"{status.get('updatedReplicas', 0)} of {fresh} pods updated")
     return State(READY)
 
 
@@ -130,6 +133,9 @@ def _claim(obj: Object) -> State:
 def _by_condition(kind: str) -> t.Callable[[Object], State]:
     def rule(obj: Object) -> State:
         found = condition(obj, kind)
+        seen = found.get("observedGeneration", (obj.get("status") or {}).get("observedGeneration"))
+        if seen is not None and seen < obj["metadata"].get("generation", 0):
+            return State(WAITING, "the controller has not seen it yet")
         if found.get("status") == "True":
             return State(READY)
         return State(WAITING, str(found.get("message") or found.get("reason") or f"{kind} is not reported yet"))

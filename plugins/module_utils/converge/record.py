@@ -13,7 +13,7 @@ import dataclasses
 import json
 import typing as t
 
-from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import LABELS, Object, Ref, ref
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import LABELS, Object, ref
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
 
 RECORD_LABEL = "openmlops.io/record"
@@ -35,8 +35,10 @@ class Member:
         return cls(obj["apiVersion"], identity.kind, identity.namespace, identity.name)
 
     @property
-    def ref(self) -> Ref:
-        return Ref(self.kind, self.namespace, self.name)
+    def identity(self) -> tuple[str, str, str, str]:
+        """What stays the same when the object moves to another version of its API: group, kind, namespace, name."""
+        group = self.api_version.rpartition("/")[0]
+        return group, self.kind, self.namespace, self.name
 
     def as_object(self) -> Object:
         """Returns the bare object: identity only."""

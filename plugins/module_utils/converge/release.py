@@ -17,7 +17,13 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.helm_s
     WANTED_ANNOTATION,
     Revision,
 )
-from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object, Ref, digest, ref
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import (
+    Object,
+    Ref,
+    digest,
+    ref,
+    without_injected,
+)
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import KubeError
 
@@ -57,6 +63,11 @@ class Release:
         return f"release {self.namespace}/{self.name}"
 
     @property
+    def on_disk(self) -> bool:
+        """Whether the chart is a file or folder here, and not in a repository."""
+        return self.version is None
+
+    @property
     def wanted_digest(self) -> str:
         """The digest of chart and values."""
         return digest([self.chart_digest, self.values])
@@ -69,11 +80,14 @@ class Release:
 class Releases:
     """Brings releases to their wanted state on one cluster."""
 
-    def __init__(self, cluster: Cluster, run_helm: RunHelm, say: Say, check: bool = False) -> None:
+    def __init__(
+        self, cluster: Cluster, run_helm: RunHelm, say: Say, check: bool = False, show: bool = False
+    ) -> None:
         self._cluster = cluster
         self._run_helm = run_helm
         self._say = say
         self._check = check
+        self._show = show
 
     def ensure(self, release: Release) -> list[Outcome]:
         """Installs or upgrades a release, or puts back what was changed by hand in one that is as wanted."""
@@ -82,7 +96,8 @@ class Releases:
         if newest and newest.status == "deployed" and newest.annotation(WANTED_ANNOTATION) == release.wanted_digest:
             return self._repaired(release, newest)
         if self._check:
-            return [Outcome(release.ref, "updated" if newest else "created", self._preview(release, newest))]
+            diff = self._preview(release, newest) if self._show else None
+            return [Outcome(release.ref, "updated" if newest else "created", diff)]
         return [self._install(release, newest)]
 
     def remove(self, name: str, namespace: str) -> Outcome:
@@ -123,29 +138,29 @@ class Releases:
 
     def _install(self, release: Release, newest: Revision | None) -> Outcome:
         self._say(f"{release}: {'upgrading' if newest else 'installing'} {release.chart.rpartition('/')[2]}")
-        diff = self._preview(release, newest) if newest else _values_diff(release, None)
+        diff = self._preview(release, newest) if self._show else None
         result = self._run_helm("helm", {**_chart_args(release), "release_values": release.values,
                                          "create_namespace": False, "history_max": 5})
         found = helm_state.revisions(self._cluster, release.name, release.namespace)
         if not found or found[0].status != "deployed":
             status = found[0].status if found else "absent"
             raise HelmError(f"{release} is '{status}' after Helm ended: {result.get('stderr') or result.get('msg') or ''}")
-        if newest and found[0].number == newest.number and newest.annotation(WANTED_ANNOTATION) is not None:
+        if newest and found[0].number == newest.number and release.on_disk and newest.annotation(WANTED_ANNOTATION):
             raise HelmError(
-                f"{release}: the chart's content changed, but not its version {release.version}, so Helm keeps the old one. "
-                "Give the changed chart a new version."
+                f"{release}: the content of the chart {release.chart} changed, but not its version, so Helm keeps the old "
+                "one. Give the changed chart a new version."
             )
         self._note(release, found[0])
         return Outcome(release.ref, "updated" if newest else "created", diff)
 
     def _note(self, release: Release, revision: Revision) -> None:
         """Writes the digests on the revision's Secret, as the last step: a run killed before it starts Helm again."""
-        pairs = self._live_pairs(helm_state.with_namespaces(self._cluster, revision.objects(), release.namespace))
+        pairs = self._live_pairs(self._objects(release, revision))
         notes = {WANTED_ANNOTATION: release.wanted_digest, LIVE_ANNOTATION: helm_state.live_digest(pairs)}
         self._cluster.patch_merge(revision.secret, {"metadata": {"annotations": notes}})
 
     def _repaired(self, release: Release, revision: Revision) -> list[Outcome]:
-        objects = helm_state.with_namespaces(self._cluster, revision.objects(), release.namespace)
+        objects = self._objects(release, revision)
         pairs = self._live_pairs(objects)
         if helm_state.live_digest(pairs) == revision.annotation(LIVE_ANNOTATION):
             return [Outcome(release.ref, "unchanged")]
@@ -154,6 +169,11 @@ class Releases:
         if not self._check:
             self._note(release, revision)
         return outcomes or [Outcome(release.ref, "unchanged")]
+
+    def _objects(self, release: Release, revision: Revision) -> list[Object]:
+        return helm_state.with_namespaces(
+            self._cluster, [without_injected(obj) for obj in revision.objects()], release.namespace
+        )
 
     def _live_pairs(self, objects: list[Object]) -> list[tuple[Object, Object | None]]:
         def fetch(obj: Object) -> tuple[Object, Object | None]:

@@ -96,11 +96,11 @@ class Waiter:
         if state.ready:
             return None
         missing = Missing(obj, live, state.reason, state.verdict == readiness.FAILED)
-        for trouble in self._troubles(live):
+        troubles = self._troubles(live)
+        hopeless = [trouble for trouble in troubles if self._given_up(trouble)]
+        missing.failed = missing.failed or bool(hopeless)
+        for trouble in (hopeless or troubles)[:1]:
             missing.reason = f"{state.reason}; pod {trouble.pod}: {self._told(trouble, missing.failed)}"
-            missing.failed = missing.failed or self._given_up(trouble)
-            if missing.failed:
-                break
         return missing
 
     def _troubles(self, live: Object | None) -> list[pods.Trouble]:
@@ -110,9 +110,23 @@ class Waiter:
         if not selector:
             return []
         space = live["metadata"].get("namespace")
-        found = self._cluster.list("v1", "Pod", space, label_selector=selector)
-        troubles = [trouble for trouble in map(pods.trouble, found) if trouble]
+        found = self._cluster.list("v1", "Pod", space, label_selector=selector + self._newest(live, selector))
+        alive = [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+        troubles = [trouble for trouble in map(pods.trouble, alive) if trouble]
         return sorted(troubles, key=lambda entry: (entry.patience is None, not entry.crashed, entry.pod))[:3]
+
+    def _newest(self, live: Object, selector: str) -> str:
+        """Returns what narrows a selector to the pods of the newest revision: older ones only wait to be replaced."""
+        if live["kind"] == "Deployment":
+            sets = self._cluster.list("apps/v1", "ReplicaSet", live["metadata"].get("namespace"), label_selector=selector)
+            own = [entry for entry in sets
+                   if any(owner.get("uid") == live["metadata"]["uid"] for owner in entry["metadata"].get("ownerReferences") or [])]
+            newest = max(own, key=_revision, default=None)
+            mark = (newest or {}).get("metadata", {}).get("labels", {}).get("pod-template-hash")
+            return f",pod-template-hash={mark}" if mark else ""
+        if live["kind"] == "StatefulSet" and (live.get("status") or {}).get("updateRevision"):
+            return f",controller-revision-hash={live['status']['updateRevision']}"
+        return ""
 
     def _given_up(self, trouble: pods.Trouble) -> bool:
         key = (trouble.namespace, trouble.pod, trouble.reason.split(":")[0])
@@ -140,6 +154,11 @@ class Waiter:
         failed = [entry for entry in missing if entry.failed]
         if failed:
             raise WaitError("; ".join(map(str, failed)))
+
+
+def _revision(replica_set: Object) -> int:
+    text = (replica_set["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision", "0")
+    return int(text) if text.isdigit() else 0
 
 
 def _pod_selector(live: Object) -> str:

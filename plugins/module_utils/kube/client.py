@@ -25,6 +25,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors imp
 )
 
 try:
+    import yaml
     from kubernetes import client as kubernetes_client
     from kubernetes import config as kubernetes_config
     from kubernetes.config.config_exception import ConfigException
@@ -105,7 +106,7 @@ def _load_kubeconfig(path: str, context: str, configuration: t.Any) -> None:
         kubernetes_config.load_kube_config(
             config_file=path, context=context, client_configuration=configuration, persist_config=False
         )
-    except ConfigException as error:
+    except (ConfigException, yaml.YAMLError) as error:
         raise Unreachable(
             0, "BadKubeconfig", f"platform_context: context '{context}' of {path} cannot be used: {error}"
         ) from error
@@ -211,6 +212,8 @@ class Cluster:
     def _discover(self) -> None:
         for path in ("/api", "/apis"):
             answer = self.request("GET", path, accept=_DISCOVERY)
+            if not isinstance(answer, dict):
+                raise Unreachable(0, "NotKubernetes", f"{self.server} is no Kubernetes API server (context {self.context})")
             for group in (answer.get("items") or []):
                 name = group.get("metadata", {}).get("name", "")
                 for version in (group.get("versions") or []):
@@ -244,6 +247,8 @@ class Cluster:
     def path(self, api_version: str, kind: str, name: str | None = None, namespace: str | None = None) -> str:
         """Returns the request path of an object, or of the collection when there is no name."""
         served = self.resource(api_version, kind)
+        if served.namespaced and name and not namespace:
+            raise KubeError(422, "NoNamespace", f"{kind} {name}: metadata.namespace is missing")
         root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
         middle = f"/namespaces/{namespace}" if served.namespaced and namespace else ""
         return f"{root}{middle}/{served.plural}" + (f"/{name}" if name else "")
