@@ -19,7 +19,6 @@ from ansible.utils.display import Display
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import KubeError
 from ansible_collections.openmlops.platform.plugins.module_utils.secrets.bootstrap import SecretError, bootstrap
 from ansible_collections.openmlops.platform.plugins.module_utils.secrets.reader import Reader
-from ansible_collections.openmlops.platform.plugins.module_utils.secrets.redact import crash_report
 from ansible_collections.openmlops.platform.plugins.plugin_utils.platform_action import PlatformAction
 
 display = Display()
@@ -70,8 +69,6 @@ class ActionModule(PlatformAction):
             )
         except (SecretError, KubeError) as error:
             return {"failed": True, "msg": str(error)}
-        except Exception as error:  # a bug: its text may hold a value, so only its place is told
-            return {"failed": True, "msg": f"secret_bootstrap: {crash_report(error)}"}
         for text in report.warnings:
             display.warning(text)
         return {**report.result, **({"diff": report.diff} if self._task.diff and report.diff else {})}

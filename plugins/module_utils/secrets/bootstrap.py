@@ -8,8 +8,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import KubeError
 from ansible_collections.openmlops.platform.plugins.module_utils.secrets import declare, report, running
 from ansible_collections.openmlops.platform.plugins.module_utils.secrets.model import Invalid
+from ansible_collections.openmlops.platform.plugins.module_utils.secrets.redact import crash_report
 
 
 class SecretError(Exception):
@@ -51,19 +53,29 @@ def bootstrap(
         check: write nothing.
 
     Raises:
-        SecretError: when the declarations are wrong or the server refuses.
+        SecretError: when the declarations are wrong, the server refuses, or this code has a fault.
         KubeError: when ``cluster`` is a function and cannot connect.
     """
-    declared, problems = declare.declarations(plain(secrets))
-    wanted, more = declare.rotations(plain(rotate), declared, strict)
-    if problems or more:
-        raise SecretError(_listed([*problems, *more]))
     try:
-        outcome = running.run(cluster() if callable(cluster) else cluster, declared, wanted, purge=purge, dry=check)
+        return _bootstrap(cluster, secrets, rotate, purge, strict, check)
     except Invalid as error:
         raise SecretError(_listed(error.problems)) from None
     except running.Failed as error:
         raise SecretError(str(error)) from None
+    except KubeError:
+        raise
+    except Exception as error:  # a bug: its text may hold a value, so only its place is told
+        raise SecretError(crash_report(error)) from None
+
+
+def _bootstrap(
+    cluster: t.Any, secrets: t.Sequence[t.Any], rotate: t.Sequence[t.Any], purge: bool, strict: bool, check: bool
+) -> Report:
+    declared, problems = declare.declarations(plain(secrets))
+    wanted, more = declare.rotations(plain(rotate), declared, strict)
+    if problems or more:
+        raise Invalid([*problems, *more])
+    outcome = running.run(cluster() if callable(cluster) else cluster, declared, wanted, purge=purge, dry=check)
     return Report(report.result(outcome), report.diff(outcome), report.warnings(outcome))
 
 

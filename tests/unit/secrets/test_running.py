@@ -369,6 +369,16 @@ def test_no_value_in_result_diff_or_warnings(run, cluster):
     assert "the certificate ends on" in told
 
 
+def test_a_bug_tells_its_place_but_not_its_text(run, cluster):
+    def fault(verb, namespace, name):
+        raise ValueError("invalid value: hunter2")
+
+    cluster.before = fault
+    with pytest.raises(SecretError, match=r"unforeseen ValueError .* at test_running.py:") as error:
+        run(DB)
+    assert "hunter2" not in str(error.value) and error.value.__cause__ is None and error.value.__suppress_context__
+
+
 def test_connects_only_when_the_declarations_are_right():
     def connect():
         raise AssertionError("connected")
