@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
+from ansible_collections.openmlops.platform.plugins.module_utils.charts.source import resolve
 from ansible_collections.openmlops.platform.tests.render.conftest import ROOT
 from ansible_collections.openmlops.platform.tests.render.restricted import violations
 
@@ -97,6 +98,24 @@ def test_the_upstream_chart_knows_them(values, shared, role, case):
     assert list(unknown(values(role, case), known)) == []
     if (folder / "values.schema.json").is_file():
         jsonschema.validate(values(role, case), json.loads((folder / "values.schema.json").read_text()))
+
+
+@each_role
+@each_case
+def test_the_upstream_chart_renders_them(values, helm, role, case):
+    folder = os.environ.get("OPENMLOPS_CHARTS")
+    if not folder:
+        pytest.skip("OPENMLOPS_CHARTS names no folder with the upstream charts")
+    entry = yaml.safe_load((ROOT / "platform.lock.yml").read_text())["components"][role]
+    chart = resolve(folder, entry, ROOT / "charts")["ref"]
+    done = subprocess.run(
+        [helm, "template", entry["chart"]["name"], chart, "--kube-version", "1.35.4", "--values", "-"],
+        input=yaml.safe_dump(values(role, case)), capture_output=True, text=True, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    pods = [item["spec"]["template"]["spec"] for item in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader)
+            if item and item["kind"] in ("Deployment", "Job")]
+    assert pods and [violations(pod) for pod in pods] == [[]] * len(pods)
 
 
 def test_definitions(values):
