@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,15 @@ class ActionModule(ActionBase):
         _spec, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
         root = Path(args["root"]) if args["root"] else COLLECTION
         cache = Path(args["cache_dir"]) if args["cache_dir"] else cache_dir()
-        builder = Builder(root, cache, say=Display().display, workers=max(1, args["workers"]))
+        # Ansible's worker process outlives a playbook that is killed: nobody would wait for what it builds.
+        playbook = os.getppid()
+        builder = Builder(
+            root,
+            cache,
+            say=Display().display,
+            workers=max(1, args["workers"]),
+            abandoned=lambda: os.getppid() != playbook,
+        )
         try:
             todo = builder.todo(args["artifacts"])
             result.update(changed=bool(todo), todo=todo, cache_dir=str(cache), **builder.results(args["artifacts"]))

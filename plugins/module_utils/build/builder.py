@@ -40,13 +40,22 @@ class Builder:
         cache: folder that everything is kept in.
         say: takes one line of progress.
         workers: how many artifacts are made at once.
+        abandoned: tells whether nobody waits for the result any more.
     """
 
-    def __init__(self, root: Path, cache: Path, say: Callable[[str], None] = print, workers: int = 2) -> None:
+    def __init__(
+        self,
+        root: Path,
+        cache: Path,
+        say: Callable[[str], None] = print,
+        workers: int = 2,
+        abandoned: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.inputs = Inputs(root)
         self.store = Store(cache, self.inputs)
         self.say = say
         self.workers = workers
+        self.abandoned = abandoned
 
     def todo(self, artifacts: Iterable[str]) -> list[str]:
         """What must be built to have *artifacts*, what is needed first. Finished artifacts need nothing themselves."""
@@ -108,7 +117,8 @@ class Builder:
         from ansible_collections.openmlops.platform.plugins.module_utils.build.graph import plan
         from ansible_collections.openmlops.platform.plugins.module_utils.build.schedule import Scheduler
 
-        return Scheduler(plan(self.inputs, todo), self._make, self.say, self.workers).run()
+        graph = plan(self.inputs, todo)
+        return Scheduler(graph, self._make, self.say, self.workers, abandoned=self.abandoned).run()
 
     def results(self, artifacts: list[str]) -> dict[str, Any]:
         """Where *artifacts* are: ``binaries`` and ``files`` by name, ``images`` by name with reference and archive."""

@@ -15,6 +15,8 @@ from ansible_collections.openmlops.platform.plugins.module_utils.build.graph imp
 
 # A line that names what still runs is printed when nothing else was said for so many seconds.
 QUIET = 30.0
+# How often it is checked whether anyone still wants the result.
+LOOK = 1.0
 
 Job = Callable[[str, threading.Event], None]
 Say = Callable[[str], None]
@@ -36,14 +38,24 @@ class Scheduler:
         say: takes one line of progress.
         workers: how many jobs run at once.
         quiet: seconds after which running jobs are named again.
+        abandoned: tells whether nobody waits for the result any more, so that the work is ended.
     """
 
-    def __init__(self, nodes: dict[str, Node], job: Job, say: Say, workers: int = 2, quiet: float = QUIET) -> None:
+    def __init__(
+        self,
+        nodes: dict[str, Node],
+        job: Job,
+        say: Say,
+        workers: int = 2,
+        quiet: float = QUIET,
+        abandoned: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.nodes = nodes
         self.job = job
         self.say = say
         self.workers = workers
         self.quiet = quiet
+        self.abandoned = abandoned
         self.seconds: dict[str, float] = {}
         self._cancel = threading.Event()
         self._changed = threading.Condition()
@@ -59,6 +71,7 @@ class Scheduler:
 
         Raises:
             BuildError: the first failure; what was still running has been stopped.
+            Cancelled: nobody waits for the result any more.
         """
         waiting = dict(self.nodes)
         failure: BaseException | None = None
@@ -72,6 +85,8 @@ class Scheduler:
                         break
                     del waiting[node.artifact]
                     self._start(node)
+                if self.abandoned():
+                    raise Cancelled("the build was abandoned")
                 for artifact, error in self._wait():
                     failure = self._finish(artifact, error, failure)
         except BaseException:
@@ -100,7 +115,7 @@ class Scheduler:
     def _wait(self) -> list[tuple[str, BaseException | None]]:
         with self._changed:
             if not self._ended:
-                self._changed.wait(max(0.05, self._said + self.quiet - time.monotonic()))
+                self._changed.wait(min(LOOK, max(0.05, self._said + self.quiet - time.monotonic())))
             ended, self._ended = self._ended, []
         if not ended and time.monotonic() - self._said >= self.quiet:
             self._tell("working")

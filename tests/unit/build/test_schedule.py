@@ -103,3 +103,15 @@ def test_unexpected_error_names_the_artifact():
 
     with pytest.raises(BuildError, match="binary/a: ValueError: oops"):
         Scheduler(nodes(a=""), job, lambda line: None).run()
+
+
+def test_work_that_nobody_waits_for_is_ended():
+    stopped: list[bool] = []
+
+    def job(name: str, cancel: threading.Event) -> None:
+        stopped.append(cancel.wait(5))
+        raise Cancelled(name)
+
+    with pytest.raises(Cancelled, match="abandoned"):
+        Scheduler(nodes(a=""), job, lambda line: None, abandoned=lambda: True).run()
+    assert stopped == [True]
