@@ -88,6 +88,13 @@ def test_links_between_documents_lead_somewhere(texts, root):
     assert dead == []
 
 
+@pytest.mark.parametrize("folder", ["docs", "docs/decisions"])
+def test_every_page_is_in_the_index_of_its_folder(tracked, root, folder):
+    index = (root / folder / "index.md").read_text(encoding="utf-8")
+    pages = [path.name for path in tracked if path.parent == root / folder and path.suffix == ".md" and path.name != "index.md"]
+    assert [page for page in pages if f"]({page})" not in index] == []
+
+
 def test_changelog_fragments_are_valid(root, load):
     sections = {name for name, _title in load(root / "changelogs/config.yaml")["sections"]} | {"trivial", "release_summary"}
     for path in (root / "changelogs/fragments").glob("*.y*ml"):
