@@ -34,8 +34,8 @@ status: ## Show what runs, where and in which version (OUTPUT=json: one JSON doc
 ##@ Development
 
 .PHONY: test
-test: ## Run lint, unit, build and integration, with a summary
-	@scripts/test lint unit build integration
+test: ## Run lint, unit, build, integration and render, with a summary
+	@scripts/test lint unit build integration render
 
 .PHONY: lint
 lint: ## Run yamllint, ansible-lint, ansible-test sanity and the checks of docs and changelog
@@ -52,6 +52,10 @@ build: ## Build the collection's artifact
 .PHONY: integration
 integration: ## Run the tests on a real local cluster of their own
 	@scripts/test integration
+
+.PHONY: render
+render: ## Run the tests of the rendered charts (they need the Helm that `make up` built)
+	@scripts/test render
 
 .PHONY: soak
 soak: ## Run the long reliability tests: kill at many points, run again, expect changed=0
