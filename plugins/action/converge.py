@@ -167,5 +167,3 @@ class ActionModule(PlatformAction):
 def _described(outcome: Outcome) -> dict[str, str]:
     target: Ref = outcome.ref
     return {"kind": target.kind, "namespace": target.namespace, "name": target.name, "action": outcome.action}
-
-

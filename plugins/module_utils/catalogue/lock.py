@@ -9,7 +9,7 @@ import functools
 import typing as t
 from pathlib import Path
 
-import yaml
+from ansible_collections.openmlops.platform.plugins.module_utils import yaml_text
 
 COLLECTION_ROOT = Path(__file__).resolve().parents[3]
 
@@ -21,7 +21,7 @@ class CatalogueError(ValueError):
 @functools.cache
 def components(path: Path = COLLECTION_ROOT / "platform.lock.yml") -> dict[str, t.Any]:
     """Returns the components of the lock file by name."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))["components"]
+    return yaml_text.load(path.read_text(encoding="utf-8"))["components"]
 
 
 def component(name: str) -> dict[str, t.Any]:

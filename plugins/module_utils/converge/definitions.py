@@ -12,10 +12,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-import typing as t
 
-import yaml
-
+from ansible_collections.openmlops.platform.plugins.module_utils import yaml_text
 from ansible_collections.openmlops.platform.plugins.module_utils.charts import manifest
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import Outcome, apply_objects
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object, Ref, labelled
@@ -26,7 +24,6 @@ _NOTE = "openmlops.io/definition"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _NAME = re.compile(r"^  name:[ \t]*[\"']?([^\s\"']+)", re.MULTILINE)
-_Loader: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def ensure(cluster: Cluster, texts: list[str], waiter: Waiter, check: bool = False) -> list[Outcome]:
@@ -49,7 +46,7 @@ def ensure(cluster: Cluster, texts: list[str], waiter: Waiter, check: bool = Fal
         if name in noted and noted[name][0] == f"{mark}-{noted[name][1]}":
             outcomes.append(Outcome(Ref("CustomResourceDefinition", "", name), "unchanged"))
         else:
-            todo.append(labelled(yaml.load(doc, Loader=_Loader)))
+            todo.append(labelled(yaml_text.load(doc)))
     if not todo:
         return outcomes
     applied = [_shortened(outcome) for outcome in apply_objects(cluster, todo, check=check)]

@@ -16,16 +16,13 @@ import gzip
 import json
 import typing as t
 
-import yaml
-
+from ansible_collections.openmlops.platform.plugins.module_utils import yaml_text
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object, digest, project
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
 
 # Annotations on the revision's Secret. They vanish with the revision, so a foreign `helm upgrade` is never overlooked.
 WANTED_ANNOTATION = "openmlops.io/wanted-digest"
 LIVE_ANNOTATION = "openmlops.io/live-digest"
-
-_Loader: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +66,7 @@ class Revision:
 
 def manifest_objects(text: str) -> list[Object]:
     """Returns the objects of a manifest with several YAML documents."""
-    return [doc for doc in yaml.load_all(text, Loader=_Loader) if isinstance(doc, dict) and doc.get("kind")]
+    return [doc for doc in yaml_text.load_all(text) if isinstance(doc, dict) and doc.get("kind")]
 
 
 def revisions(cluster: Cluster, release: str, namespace: str) -> list[Revision]:

@@ -9,8 +9,7 @@ import copy
 import re
 import typing as t
 
-import yaml
-
+from ansible_collections.openmlops.platform.plugins.module_utils import yaml_text
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object, comparable, ref
 
 HIDDEN = "<hidden>"
@@ -83,4 +82,4 @@ def diff(before: Object | None, after: Object | None) -> dict[str, str]:
 
 def as_yaml(value: t.Any) -> str:
     """Returns readable YAML."""
-    return yaml.safe_dump(value, sort_keys=True, default_flow_style=False, width=120)
+    return yaml_text.dump(value)

@@ -16,6 +16,7 @@ import typing as t
 from pathlib import Path
 from urllib.parse import urlencode
 
+from ansible_collections.openmlops.platform.plugins.module_utils import yaml_text
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import (
     KubeError,
     NotFound,
@@ -25,7 +26,6 @@ from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors imp
 )
 
 try:
-    import yaml
     from kubernetes import client as kubernetes_client
     from kubernetes import config as kubernetes_config
     from kubernetes.config.config_exception import ConfigException
@@ -106,7 +106,7 @@ def _load_kubeconfig(path: str, context: str, configuration: t.Any) -> None:
         kubernetes_config.load_kube_config(
             config_file=path, context=context, client_configuration=configuration, persist_config=False
         )
-    except (ConfigException, yaml.YAMLError) as error:
+    except (ConfigException, yaml_text.ParseError) as error:
         raise Unreachable(
             0, "BadKubeconfig", f"platform_context: context '{context}' of {path} cannot be used: {error}"
         ) from error

@@ -1,3 +1,6 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Train, track and reload a model: proof that tracking works, run as a Job inside the cluster.
 
 Reads MLFLOW_TRACKING_URI and EXPERIMENT; DATA names scikit-learn's bundled set. Prints one line of JSON at the end.

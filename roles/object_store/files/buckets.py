@@ -1,3 +1,6 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Make each application's user and bucket on an S3 store, and prove that the user can use it. Runs as a Job.
 
 Reads ENDPOINT, REGION, ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY, USERS (versitygw or none), and for each bucket i of
