@@ -28,9 +28,8 @@ notes:
     which fingerprints are made.
   - Every Secret gets the labels C(app.kubernetes.io/managed-by=openmlops) and
     C(app.kubernetes.io/part-of=openmlops-platform). Only a managed-by label of another tool stays as it is.
-  - Ansible prints a task's arguments as they are written in the playbook when C(display_args_to_stdout) is on, and
-    the lines of a playbook around an error. Keep values in variables, so that there is a template and not a value in
-    the playbook.
+  - Ansible itself shows the items of a loop, and the lines of a playbook around an error. Pass all Secrets as one list,
+    and keep values in variables, so that there is a template and not a value in the playbook.
 attributes:
   action:
     description: Runs on the controller as an action plugin.

@@ -126,6 +126,7 @@ class Playbook:
             "ANSIBLE_HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "tmp"),
             "ANSIBLE_KEEP_REMOTE_FILES": "1",
+            "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "1",
         }
         return subprocess.Popen(
             command, env=environment, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -399,7 +400,7 @@ def test_rights_in_one_namespace_only(tmp_path, cluster, connection, namespaces,
     assert token not in output and play.made()["changed"]
     play.run()
     assert not play.made()["changed"]
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises((AssertionError, subprocess.CalledProcessError), match="forbidden|non-zero"):
         cluster.kubectl("get", "secrets", "-n", first, "--as", f"system:serviceaccount:{first}:writer")
 
     output = Playbook(tmp_path / "q", limited, declared(namespaces)).run("-vvv", code=2)
@@ -521,6 +522,41 @@ def test_namespace_or_cluster_that_is_not_there(tmp_path, connection, namespaces
     Playbook(tmp_path / "p", connection, secrets).run("--check")
     output = Playbook(tmp_path / "q", {}, secrets).run(code=2)
     assert "A default context is never used" in output
+
+
+def test_a_task_that_is_retried_or_looped(tmp_path, cluster, connection, namespaces, values):
+    """The arguments that were taken away from the task are still there for the next attempt and the next item."""
+    first, second = namespaces
+    play = Playbook(tmp_path / "p", connection, "{{ [item] }}")
+    tasks = json.loads((play.folder / "play.yml").read_text())
+    task = tasks[0]["tasks"][0]
+    task.update(
+        until="made is succeeded",
+        retries=20,
+        delay=1,
+        loop=[
+            {"name": "s", "namespace": name, "data": {"given": {"value": "{{ given }}"}}}
+            for name in (first, f"{second}-late")
+        ],
+        loop_control={"label": "{{ item.name }}"},
+    )
+    (play.folder / "play.yml").write_text(json.dumps(tasks))
+    process = play.start("-vvv")
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if "secret/s" in cluster.kubectl("get", "secrets", "-n", first, "-o", "name").split():
+            break
+        time.sleep(0.2)
+    time.sleep(1.5)  # the second item has failed once by now
+    cluster.kubectl("create", "namespace", f"{second}-late")
+    try:
+        output, _nothing = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+        assert "RETRYING" in output
+        assert values(f"{second}-late", "s")["given"].decode() == GIVEN
+        assert values(first, "s")["given"].decode() == GIVEN
+    finally:
+        cluster.kubectl("delete", "namespace", f"{second}-late", "--wait=false")
 
 
 def test_purge(connection, namespaces, direct, cluster):
