@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import definitions
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter, WaitError
@@ -64,7 +63,7 @@ def test_made_once(ensure, cluster, monkeypatch):
     assert cluster.find("ConfigMap", "beside") is None
     assert cluster.find("CustomResourceDefinition", NAMES[0])["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "openmlops"
     cluster.requests.clear()
-    monkeypatch.setattr(yaml, "load", None)
+    monkeypatch.setattr(definitions.yaml_text, "load", None)
     assert actions(ensure()) == dict.fromkeys(NAMES, "unchanged")
     assert cluster.requests == [("list", "CustomResourceDefinition", "")]
 

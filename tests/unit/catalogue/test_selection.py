@@ -1,0 +1,116 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import graphlib
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.openmlops.platform.plugins.filter.components import FilterModule
+from ansible_collections.openmlops.platform.plugins.module_utils.catalogue import lock
+from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.lock import CatalogueError
+from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.selection import artifacts, requests, select
+
+CATALOGUE = {
+    "postgresql": {}, "object_store": {"needs": None}, "ory": {"needs": ["postgresql"]},
+    "mlflow": {"needs": ["postgresql", "object_store"], "databases": [{"name": "mlflow"}], "buckets": [{"name": "m"}, {"name": "n"}]},
+    "feast": {"needs": ["mlflow"], "databases": [{"name": "feast", "owner": "f"}]},
+}
+
+
+@st.composite
+def catalogues(draw):
+    """Catalogues in which each component needs only earlier ones, in any order of their keys."""
+    names = list("abcdefg")[: draw(st.integers(1, 7))]
+    found = {name: {"needs": draw(st.lists(st.sampled_from(names[:number]), unique=True)) if number else []}
+             for number, name in enumerate(names)}
+    return {name: found[name] for name in draw(st.permutations(names))}
+
+
+@given(catalogues(), st.data())
+def test_each_comes_after_what_it_needs(catalogue, data):
+    chosen = data.draw(st.lists(st.sampled_from(sorted(catalogue)), min_size=1))
+    order = select(catalogue, chosen)
+    assert len(set(order)) == len(order) and set(chosen) <= set(order)
+    for number, name in enumerate(order):
+        assert set(catalogue[name]["needs"]) <= set(order[:number])
+    # nothing beside the chosen ones and what they need
+    needed = set(chosen)
+    for name in reversed(list(graphlib.TopologicalSorter({n: e["needs"] for n, e in catalogue.items()}).static_order())):
+        needed |= set(catalogue[name]["needs"]) if name in needed else set()
+    assert set(order) == needed
+    # the same whatever the order in which they were chosen, once or twice
+    assert select(catalogue, data.draw(st.permutations(chosen)) + chosen) == order
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [(["mlflow"], ["object_store", "postgresql", "mlflow"]), ("mlflow", ["object_store", "postgresql", "mlflow"]),
+     (" ory , object_store,", ["object_store", "postgresql", "ory"]), (["feast"], ["object_store", "postgresql", "mlflow", "feast"])],
+)
+def test_choice(chosen, expected):
+    assert select(CATALOGUE, chosen) == expected
+
+
+@pytest.mark.parametrize(
+    ("chosen", "parts"),
+    [(["mlfow", "mlflow", "x"], ["unknown: mlfow, x", "choose from feast, mlflow, object_store, ory, postgresql"]),
+     ("nothing", ["unknown: nothing"]), ([], ["is empty"]), ("", ["is empty"]), (" , ", ["is empty"])],
+)
+def test_wrong_choice(chosen, parts):
+    with pytest.raises(CatalogueError) as error:
+        select(CATALOGUE, chosen)
+    for part in ("platform_components", *parts):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "message"),
+    [({"a": {"needs": ["b"]}, "b": {"needs": ["a"]}}, "circle: .*a"), ({"a": {"needs": ["a"]}}, "circle"),
+     ({"a": {"needs": ["gone", "lost"]}}, "component 'a' needs gone, lost")],
+)
+def test_wrong_catalogue(catalogue, message):
+    with pytest.raises(CatalogueError, match=message):
+        select(catalogue, ["a"])
+
+
+def test_requests():
+    assert requests(CATALOGUE, ["postgresql", "mlflow", "feast"], "databases") == [
+        {"name": "mlflow", "component": "mlflow"}, {"name": "feast", "owner": "f", "component": "feast"}]
+    assert [entry["name"] for entry in requests(CATALOGUE, ["mlflow"], "buckets")] == ["m", "n"]
+    assert requests(CATALOGUE, ["feast", "postgresql"], "buckets") == []
+    assert "component" not in CATALOGUE["mlflow"]["databases"][0]
+
+
+@pytest.fixture
+def locked(monkeypatch):
+    entries = {"db": {"binaries": ["one", "two"], "images": {"server": {"built": "x"}, "other": {"built": "y"}}},
+               "web": {"binaries": ["two"], "images": {"server": {"built": "x"}}}, "plain": {}}
+    monkeypatch.setattr(lock, "components", lambda: entries)
+
+
+def test_artifacts_once_each(locked):
+    assert artifacts(["db", "web", "plain"]) == ["binary/one", "binary/two", "image/x", "image/y"]
+    assert artifacts(["web", "db"], with_images=False) == ["binary/two", "binary/one"]
+    with pytest.raises(CatalogueError, match="no component 'none'"):
+        artifacts(["none"])
+
+
+def test_upstream_only_image_is_not_built(monkeypatch):
+    monkeypatch.setattr(lock, "components", lambda: {"a": {"images": {"server": {"repository": "r.example.org/x", "tag": "1"}}}})
+    assert artifacts(["a"]) == []
+
+
+@pytest.mark.parametrize("name", ["component_select", "component_artifacts", "component_image", "component_lock"])
+def test_filters_turn_errors_into_one_clear_failure(name):
+    wrong = {"component_select": ({}, ["x"]), "component_artifacts": (["x"],), "component_image": ("x/y",), "component_lock": ("x",)}
+    with pytest.raises(AnsibleFilterError, match="x"):
+        FilterModule().filters()[name](*wrong[name])
+
+
+def test_references():
+    assert FilterModule().filters()["references"](["a", 1]) == [{"name": "a"}, {"name": "1"}]
