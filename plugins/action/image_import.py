@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
                 todo = images.lacking(layout, wanted)
                 result.update(changed=bool(todo), imported=todo)
                 return result
-            imported = images.import_missing(layout, wanted, Display().display)
+            imported = images.import_missing(layout, wanted, _say)
         except NodeError as error:
             raise AnsibleActionFail(str(error)) from error
         result.update(changed=bool(imported), imported=imported)
@@ -60,3 +60,8 @@ def _wanted(named: dict[str, Any], archives: list[str]) -> dict[str, Path]:
     for archive in archives:
         wanted[images.reference(Path(archive))] = Path(archive)
     return wanted
+
+
+def _say(line: str) -> None:
+    """Print one line of progress at once, while the task is still running."""
+    Display().display(f"  {line}")

@@ -19,7 +19,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "stopped", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "stopped", "absent", "preflight"], "default": "present"},
     "state_dir": {"type": "path", "required": True},
     "binaries": {"type": "dict", "default": {}},
     "sandbox_image": {"type": "str", "default": ""},
@@ -45,7 +45,7 @@ class ActionModule(ActionBase):
         _spec, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
         state, base = args.pop("state"), Path(args.pop("state_dir"))
         try:
-            node = Node(base, Settings(**args), Display().display)
+            node = Node(base, Settings(**args), _say)
             result.update(self._apply(node, state, self._task.check_mode))
         except NodeError as error:
             raise AnsibleActionFail(str(error)) from error
@@ -54,13 +54,19 @@ class ActionModule(ActionBase):
     @staticmethod
     def _apply(node: Node, state: str, check_mode: bool) -> dict[str, Any]:
         """Bring *node* into *state*, or only say whether that would change anything."""
+        if state == "preflight":
+            return {"changed": False, "missing_packages": preflight.missing_packages()}
         if state == "present":
             if "kubernetes" not in node.settings.binaries or not node.settings.sandbox_image:
                 raise NodeError("state 'present' needs binaries.kubernetes and sandbox_image.")
             if check_mode:
-                missing = preflight.missing_packages()
-                return {"changed": node.would_change(), "missing_packages": missing, **node.facts()}
+                return {"changed": node.would_change(), **node.facts()}
             return node.present()
         if check_mode:
             return {"changed": node.exists()}
         return {"changed": node.stopped() if state == "stopped" else node.absent()}
+
+
+def _say(line: str) -> None:
+    """Print one line of progress at once, while the task is still running."""
+    Display().display(f"  {line}")

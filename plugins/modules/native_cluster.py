@@ -25,8 +25,9 @@ options:
     description:
       - V(present) starts the cluster and waits until its node takes pods.
       - V(stopped) ends it and keeps its data; V(absent) removes the data too.
+      - V(preflight) only looks which Debian packages are missing.
     type: str
-    choices: [present, stopped, absent]
+    choices: [present, stopped, absent, preflight]
     default: present
   state_dir:
     description: Folder of all clusters; each has a folder of its own in it.
@@ -64,7 +65,7 @@ options:
     default: 110
 attributes:
   check_mode:
-    description: Says whether something would be started or ended, and which Debian packages are missing.
+    description: Says whether something would be started or ended.
     support: full
 requirements:
   - root
@@ -154,5 +155,5 @@ missing_packages:
   description: Debian packages that this machine lacks.
   type: list
   elements: str
-  returned: check mode
+  returned: when O(state=preflight)
 """

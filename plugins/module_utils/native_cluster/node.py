@@ -64,6 +64,10 @@ class Node:
             NodeError: it cannot be started; the message says what is in the way.
         """
         running = process.find(self.layout)
+        if running:
+            full = preflight.disk_problems(self.layout.base, preflight.TIGHT_BYTES)
+            if full:
+                raise NodeError(full[0])
         if running and self._fresh() and self._ready():
             return {"changed": False, **self.facts()}
         with self._locked():

@@ -21,6 +21,8 @@ PACKAGES = {
     f"{CNI_PLUGINS}/host-local": "containernetworking-plugins", f"{CNI_PLUGINS}/loopback": "containernetworking-plugins",
 }
 LEAST_FREE_BYTES = 2 * 1024**3
+# Below this the kubelet of a running node evicts pods (see evictionHard in config.py) and nothing can become ready.
+TIGHT_BYTES = 600 * 1024**2
 # File systems that overlayfs cannot keep its layers on.
 UNSUITABLE = ("overlay", "nfs", "nfs4", "9p", "fuse", "fuseblk", "vfat", "squashfs", "aufs", "cifs")
 
@@ -58,13 +60,20 @@ def problems(state_dir: Path, mounts: Path = Path("/proc/self/mounts")) -> list[
     if kind.startswith(UNSUITABLE):
         found.append(f"{state_dir} lies on a {kind} file system, which containers cannot be kept on: set OPENMLOPS_STATE "
                      "to a folder on a local disk (ext4, xfs, btrfs) or on a volume.")
-    free = shutil.disk_usage(folder).free
-    if free < LEAST_FREE_BYTES:
-        found.append(f"{state_dir} has {free / 1024**3:.1f} GiB free; {LEAST_FREE_BYTES / 1024**3:.0f} GiB are needed: "
-                     "make room, or set OPENMLOPS_STATE to another disk.")
+    found += disk_problems(state_dir, LEAST_FREE_BYTES)
     if not _kernel_has("overlay"):
         found.append("This kernel has no overlayfs: 'modprobe overlay', or use a kernel that has it.")
     return found
+
+
+def disk_problems(state_dir: Path, least: int) -> list[str]:
+    """What is wrong when fewer than *least* bytes are free where *state_dir* is or will be."""
+    folder = next(parent for parent in (state_dir, *state_dir.parents) if parent.exists())
+    free = shutil.disk_usage(folder).free
+    if free >= least:
+        return []
+    return [f"The disk of {state_dir} is full: {free / 1024**2:.0f} MiB are free, {least / 1024**2:.0f} MiB are needed. "
+            "Make room, or set OPENMLOPS_STATE to another disk."]
 
 
 def filesystem(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
