@@ -6,9 +6,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import apply, engine, lease, release, wait
 from ansible_collections.openmlops.platform.tests.unit.converge.fakes import FakeCluster, FakeHelm
+
+# A busy machine is no reason to fail.
+settings.register_profile("patient", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 class Clock:

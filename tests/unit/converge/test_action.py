@@ -1,0 +1,243 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the actions make of a task's arguments and of the inventory."""
+
+from __future__ import annotations
+
+import json
+from unittest import mock
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+from ansible_collections.openmlops.platform.plugins.action import converge, status
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import Outcome
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.engine import Report
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Ref
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import HelmError
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Forbidden
+from ansible_collections.openmlops.platform.plugins.plugin_utils import platform_action
+
+TOKEN = {"platform_api_host": "https://example.org", "platform_api_key": "t", "platform_api_ca_cert": "~/ca.crt",
+         "platform_api_validate_certs": "false"}
+FILE = {"platform_kubeconfig": "~/config", "platform_context": "c"}
+
+
+def action(module, variables=None, check=False, diff=False, **args):
+    task = mock.MagicMock(args=args, check_mode=check, diff=diff, async_val=0)
+    found = module.ActionModule(task, mock.MagicMock(), mock.MagicMock(), DataLoader(), Templar(DataLoader(), variables or {}), mock.MagicMock())
+    found.say = mock.MagicMock()
+    return found
+
+
+@pytest.fixture
+def connected(monkeypatch, cluster):
+    """The arguments with which a connection was asked for; the answer is the stand-in."""
+    asked = []
+    monkeypatch.setattr(platform_action, "connect", lambda args: asked.append(args) or cluster)
+    return asked
+
+
+# -- connection -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "args", "expected"),
+    [
+        (FILE, {}, {"kubeconfig": "/home/ann/config", "context": "c"}),
+        (TOKEN, {}, {"host": "https://example.org", "api_key": "t", "ca_cert": "/home/ann/ca.crt", "validate_certs": False}),
+        (FILE, {"host": "https://other.example.org", "api_key": "u"}, {"host": "https://other.example.org", "api_key": "u",
+                                                                     "kubeconfig": None, "context": None}),
+        (TOKEN, {"kubeconfig": "/k", "context": "d"}, {"kubeconfig": "/k", "context": "d", "host": None, "api_key": None}),
+        ({**FILE, "platform_context": ""}, {}, {"kubeconfig": "/home/ann/config", "context": None}),
+        ({}, {}, {"kubeconfig": None, "context": None, "host": None, "api_key": None, "validate_certs": True}),
+    ],
+)
+def test_connection(connected, monkeypatch, variables, args, expected):
+    monkeypatch.setenv("HOME", "/home/ann")
+    action(converge, variables, **args, component="none", state="absent").run(task_vars=variables)
+    assert {key: connected[0][key] for key in expected} == expected
+
+
+def test_expected_errors_are_one_sentence(connected, cluster):
+    def refuse(verb, obj):
+        raise Forbidden(403, "Forbidden", "no right to list")
+
+    cluster.before = refuse
+    with pytest.raises(AnsibleActionFail, match="^no right to list$"):
+        action(converge, component="x", state="absent").run(task_vars={})
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [({"component": "x"}, "a plan needs component and namespace"), ({"component": "x", "namespace": "y", "phases": {"z": {}}}, "no phase 'z'"),
+     ({"component": "x", "state": "gone"}, "present, absent"), ({"componnet": "x"}, "componnet")],
+)
+def test_wrong_arguments(connected, args, message):
+    with pytest.raises(Exception, match=message):
+        action(converge, **args).run(task_vars={})
+
+
+# -- converge -------------------------------------------------------------------------------------------------------
+
+
+def test_deferred_plans_are_collected(connected):
+    earlier = [{"component": "a", "namespace": "n"}, {"component": "b", "namespace": "old"}]
+    result = action(converge, component="b", namespace="n", defer=True).run(task_vars={"ansible_facts": {"platform_plan": earlier}})
+    assert result["ansible_facts"]["platform_plan"] == [earlier[0], {"component": "b", "namespace": "n"}]
+    assert not result["changed"] and not connected
+
+
+def test_a_whole_run(connected, cluster):
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "app"}}
+    args = {"component": "web", "namespace": "app", "phases": {"stores": {"objects": [config]}}}
+    planned = action(converge, check=True, diff=True, **args).run(task_vars={})
+    assert planned["changed"] and not cluster.writes()
+    assert len(planned["diff"]) == len(planned["objects"]) == 3
+    result = action(converge, **args).run(task_vars={})
+    assert {"kind": "ConfigMap", "namespace": "app", "name": "c", "action": "created"} in result["objects"]
+    assert "diff" not in result and "stores" in result["seconds"]
+    assert cluster.find("Lease", "openmlops-run", "openmlops")["spec"]["holderIdentity"] == ""
+    again = action(converge, **args).run(task_vars={})
+    assert not again["changed"] and again["objects"] == [] and again["unchanged"] == 3
+    json.dumps(again)
+    gone = action(converge, component="web", state="absent", purge=True).run(task_vars={})
+    assert {entry["name"] for entry in gone["objects"]} == {"c", "app"}
+
+
+def test_plan_of_several_components(connected, cluster):
+    plan = [{"component": name, "namespace": name} for name in ("one", "two")]
+    action(converge, plan=plan).run(task_vars={"platform_namespace": "ml"})
+    assert cluster.find("Namespace", "one") and cluster.find("Namespace", "two") and cluster.find("ConfigMap", "component-one", "ml")
+
+
+def test_values_of_variables_are_put_in_at_the_last_moment():
+    found = action(converge)
+    found._variables = {"mlflow_password": "given", "mlflow_empty": ""}
+    spec = {"name": "s", "data": {"a": {"generate": "password", "variable": "mlflow_password"}, "b": {"generate": "hex", "variable": "mlflow_empty"},
+                                  "c": {"generate": "hex", "variable": "nowhere"}, "d": {"value": "x"}}}
+    before = json.dumps(spec)
+    assert found._with_variables(spec)["data"] == {
+        "a": {"generate": "password", "value": "given"}, "b": {"generate": "hex"}, "c": {"generate": "hex"}, "d": {"value": "x"}}
+    assert json.dumps(spec) == before
+
+
+WANTED = {"release_name": "r", "release_namespace": "n", "chart_ref": "c"}
+
+
+@pytest.mark.parametrize(
+    ("module", "args", "variables", "expected"),
+    [
+        ("helm", {"kubeconfig": "/k", "context": "c", "host": None}, {}, {"kubeconfig": "/k", "context": "c"}),
+        ("helm", {"host": "https://x", "api_key": "t", "ca_cert": None, "validate_certs": False}, {"platform_helm_binary": "/bin/helm"},
+         {"host": "https://x", "api_key": "t", "validate_certs": False, "binary_path": "/bin/helm"}),
+        # helm_template knows no cluster and refuses these arguments
+        ("helm_template", {"kubeconfig": "/k", "context": "c"}, {}, {}),
+        ("helm_template", {"host": "https://x", "api_key": "t", "validate_certs": True}, {}, {}),
+    ],
+)
+def test_arguments_of_helm(module, args, variables, expected):
+    found = action(converge)
+    found._variables = variables
+    found._execute_module = mock.MagicMock(return_value={"changed": True})
+    found._run_helm(module, WANTED, args)
+    assert found._execute_module.call_args.args == (f"kubernetes.core.{module}",)
+    assert found._execute_module.call_args.kwargs["module_args"] == {**WANTED, **expected}
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [({"stderr": "Error: no chart\n", "msg": "Failure when executing Helm command"}, "release n/r: Error: no chart$"),
+     ({"msg": "Unsupported parameters"}, "release n/r: Unsupported parameters"), ({}, "release n/r: no reason given")],
+)
+def test_failure_of_helm(result, message):
+    found = action(converge)
+    found._variables = {}
+    found._execute_module = mock.MagicMock(return_value={"failed": True, **result})
+    with pytest.raises(HelmError, match=message):
+        found._run_helm("helm", WANTED, {"kubeconfig": "/k", "context": "c"})
+
+
+@pytest.mark.parametrize("diff", [False, True])
+def test_result(diff):
+    found = action(converge, diff=diff)
+    result = found._result(Report([Outcome(Ref("X", "n", "a"), "updated", {"before": "1", "after": "2"}), Outcome(Ref("X", "n", "b"), "unchanged"),
+                                   Outcome(Ref("X", "", "c"), "deleted")], {"stores": 1.5}))
+    assert result["changed"] and result["unchanged"] == 1 and result["seconds"] == {"stores": 1.5}
+    assert [entry["action"] for entry in result["objects"]] == ["updated", "deleted"]
+    assert result.get("diff") == ([{"before": "1", "after": "2"}] if diff else None)
+
+
+# -- status ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installed(connected, cluster):
+    cluster.version = lambda: "v1.35.4"
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "app"}}
+    args = {"about": {"version": 2, "url": "http://{gateway}/web", "cluster_url": "http://web.app:80"}, "phases": {"stores": {"objects": [config]}}}
+    action(converge, component="web", namespace="app", **args).run(task_vars={})
+    return cluster
+
+
+def test_status(installed):
+    document = action(status, components=["web", "none"]).run(task_vars={"platform_gateway_address": "192.0.2.1"})["status"]
+    assert document["cluster"]["reachable"] and document["cluster"]["version"] == "v1.35.4"
+    assert document["gateway"] == {"url": "http://192.0.2.1"}
+    web, none = document["components"]
+    assert (web["name"], web["version"], web["ready"], web["url"]) == ("web", "2", True, "http://192.0.2.1/web")
+    assert (none["name"], none["ready"], none["reason"]) == ("none", False, "not installed")
+
+
+def test_status_of_what_is_not_ready(installed):
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "app"}, "spec": {"type": "LoadBalancer"}}
+    with pytest.raises(AnsibleActionFail):
+        action(converge, component="late", namespace="app", phases={"stores": {"objects": [service]}}).run(
+            task_vars={"platform_wait_timeout": "0"})
+    with pytest.raises(AnsibleActionFail, match="not ready: late: Service app/s: the load balancer has no address yet"):
+        action(status, must_be_ready=True).run(task_vars={})
+    found = action(status).run(task_vars={})["status"]["components"]
+    assert [(entry["name"], entry["ready"]) for entry in found] == [("late", False), ("web", True)]
+
+
+def test_status_without_a_cluster(tmp_path):
+    result = action(status, dest=str(tmp_path / "s.json")).run(task_vars={})["status"]
+    assert not result["cluster"]["reachable"] and "No cluster is chosen" in result["cluster"]["reason"] and result["components"] == []
+    assert json.loads((tmp_path / "s.json").read_text()) == result
+    with pytest.raises(AnsibleActionFail, match="No cluster is chosen"):
+        action(status, must_be_ready=True).run(task_vars={})
+
+
+def test_status_changes_nothing(installed):
+    installed.requests.clear()
+    action(status).run(task_vars={})
+    assert not installed.writes()
+
+
+def test_status_as_a_table(installed, tmp_path):
+    action(status, components=["web", "none"], dest=str(tmp_path / "t"), dest_format="table").run(task_vars={})
+    text = (tmp_path / "t").read_text()
+    assert "COMPONENT" in text and "v1.35.4" in text and "none: not installed" in text
+    assert any(line.split() == ["web", "2", "app", "yes", "http://web.app:80"] for line in text.splitlines())
+
+
+def test_removed_component_is_not_installed(installed):
+    action(converge, component="web", state="absent").run(task_vars={})
+    assert action(status).run(task_vars={})["status"]["components"] == []
+
+
+def test_last_proof(installed):
+    def proof(name, made, text, phase="Succeeded"):
+        installed.put({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "app", "labels": {
+            "openmlops.io/verification": "web"}}, "status": {"phase": phase}})
+        installed.objects["Pod", "app", name]["metadata"]["creationTimestamp"] = made
+        installed.words[name, False] = text
+
+    proof("old", "2026-01-01T00:00:00Z", '{"runs": 1}')
+    proof("new", "2026-01-02T00:00:00Z", '{"runs": 2}')
+    proof("failed", "2026-01-03T00:00:00Z", "traceback", "Failed")
+    result = action(status).run(task_vars={})["status"]
+    assert result["components"][0]["proof"] == {"runs": 2}
