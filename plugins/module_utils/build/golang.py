@@ -77,6 +77,8 @@ def build(program: Program, target: Path, scratch: Path, go_cache: Path, runner:
             "-modcacherw",
             "-trimpath",
             "-buildvcs=false",
+            # The linker drops it anyway; not making it saves a tenth of the time and a quarter of the cache.
+            "-gcflags=all=-dwarf=false",
             "-ldflags",
             " ".join(flags),
             "-o",
