@@ -113,11 +113,11 @@ class Builder:
             problems.append(f"Debian packages are missing: apt-get install {' '.join(lack.packages)}")
         if problems:
             raise BuildError(f"cannot build {', '.join(todo)}:\n- " + "\n- ".join(problems))
-        self.store.check_space()
         from ansible_collections.openmlops.platform.plugins.module_utils.build.graph import plan
         from ansible_collections.openmlops.platform.plugins.module_utils.build.schedule import Scheduler
 
         graph = plan(self.inputs, todo)
+        self.store.check_space(sum(node.estimate for node in graph.values()))
         return Scheduler(graph, self._make, self.say, self.workers, abandoned=self.abandoned).run()
 
     def results(self, artifacts: list[str]) -> dict[str, Any]:
