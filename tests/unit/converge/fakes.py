@@ -292,7 +292,7 @@ class FakeHelm:
             self.cluster.patch_merge(found[0], {"metadata": {"labels": {"status": "superseded"}}})
         objects = render(args["release_values"])
         for obj in objects:
-            self.cluster.apply(self._placed(obj, space), "helm")
+            self.cluster.apply(self._placed(obj, space, name), "helm")
         payload = {"config": args["release_values"], "chart": {"metadata": {"version": version}},
                    "manifest": yaml.safe_dump_all(objects)}
         self.cluster.create(revision_secret(name, space, number, "deployed", payload))
@@ -306,7 +306,10 @@ class FakeHelm:
         return list(yaml.safe_load_all(self._payload(secret)["manifest"]))
 
     @staticmethod
-    def _placed(obj, space):
-        if obj["kind"] in CLUSTER_WIDE:
-            return obj
-        return {**obj, "metadata": {"namespace": space, **obj["metadata"]}}
+    def _placed(obj, space, release=""):
+        """Returns an object as Helm sends it: with a namespace and with its own marks, which its record lacks."""
+        meta = {**({} if obj["kind"] in CLUSTER_WIDE else {"namespace": space}), **obj["metadata"]}
+        meta["labels"] = {**(meta.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
+        meta["annotations"] = {**(meta.get("annotations") or {}), "meta.helm.sh/release-name": release,
+                               "meta.helm.sh/release-namespace": space}
+        return {**obj, "metadata": meta}

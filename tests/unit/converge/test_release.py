@@ -212,6 +212,49 @@ def test_healing_leaves_what_controllers_filled_in(releases, cluster, helm):
     assert live["failurePolicy"] == "Fail" and live["clientConfig"]["caBundle"] == "cmVhbA=="
 
 
+def test_healing_keeps_helms_marks(releases, cluster):
+    """Helm adds them when it applies, so the recorded manifest lacks them; without them it takes no object over."""
+    releases.ensure(RELEASE)
+    cluster.delete(manifest("Service", "web", "ml"))
+    cluster.patch_merge(manifest("Deployment", "web", "ml"), {"spec": {"replicas": 9}})
+    assert sorted(actions(releases.ensure(RELEASE))) == [("Deployment", "updated"), ("Service", "created")]
+    for kind, space in [("Deployment", "ml"), ("Service", "ml"), ("ClusterRole", "")]:
+        meta = cluster.find(kind, "web", space)["metadata"]
+        assert meta["labels"]["app.kubernetes.io/managed-by"] == "Helm"
+        assert (meta["annotations"]["meta.helm.sh/release-name"], meta["annotations"]["meta.helm.sh/release-namespace"]) == ("web", "ml")
+
+
+def test_conflicts_with_others_are_forced(cluster, helm, told, clock):
+    """Helm 4 applies on the server's side, and gives up where somebody else wrote a field that the chart speaks of."""
+    helm.charts["web-chart"] = ("1.0.0", render)
+    forced = []
+
+    def run_helm(module, args):
+        forced.append(args.get("force_conflicts", False))
+        if len(forced) > 1 and not forced[-1]:
+            raise HelmError('UPGRADE FAILED: conflict occurred while applying object ml/web apps/v1, Kind=Deployment: Apply failed '
+                            'with 1 conflict: conflict with "kubectl-edit" using apps/v1: .spec.replicas')
+        return helm(module, args)
+
+    releases = Releases(cluster, run_helm, told.append)
+    releases.ensure(RELEASE)
+    assert actions(releases.ensure(wanted(values={"replicas": 2}))) == [("Release", "updated")]
+    assert forced == [False, False, True]
+    assert cluster.find("Deployment", "web", "ml")["spec"]["replicas"] == 2
+
+
+def test_other_failures_are_not_tried_again(cluster, helm, told):
+    calls = []
+
+    def run_helm(module, args):
+        calls.append(module)
+        raise HelmError("release ml/web: Error: no chart")
+
+    with pytest.raises(HelmError, match="no chart"):
+        Releases(cluster, run_helm, told.append).ensure(RELEASE)
+    assert calls == ["helm"]
+
+
 # -- errors ---------------------------------------------------------------------------------------------------------
 
 
