@@ -17,8 +17,6 @@ from ansible_collections.openmlops.platform.plugins.module_utils.build.inputs im
 from ansible_collections.openmlops.platform.plugins.module_utils.build.schedule import Scheduler
 
 
-
-
 def nodes(**needs: str) -> dict[str, graph.Node]:
     return {
         f"binary/{name}": graph.Node(f"binary/{name}", 1, {f"binary/{needed}" for needed in text.split()})
