@@ -77,6 +77,11 @@ def test_webhook_port_and_probes(render):
     assert [port["targetPort"] for port in rendered.one("Service")["spec"]["ports"]] == ["webhook-server"]
 
 
+def test_the_selector_is_that_of_the_upstream_chart(render):
+    selector = {"app.kubernetes.io/name": "cloudnative-pg", "app.kubernetes.io/instance": "demo"}
+    assert render(CHART).one("Deployment")["spec"]["selector"] == {"matchLabels": selector}
+
+
 def test_crds_are_not_for_helm(render):
     with pytest.raises(render.error, match="crds"):
         render(CHART, {"crds": {"create": True}})

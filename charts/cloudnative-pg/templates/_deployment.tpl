@@ -6,8 +6,12 @@
 {{- $_ := set $deployment.metadata "name" (include "cloudnative-pg.fullname" $root) -}}
 {{- $_ := set $deployment.spec "replicas" ($values.replicaCount | int) -}}
 
+{{- /* The selector of the upstream chart: it cannot be changed, and one release may go from one chart to the other. */ -}}
+{{- $selector := include "cloudnative-pg.selector" $root | fromYaml -}}
+{{- $_ := set $deployment.spec.selector "matchLabels" $selector -}}
+
 {{- $template := $deployment.spec.template -}}
-{{- $_ := set $template.metadata "labels" (merge $template.metadata.labels $values.podLabels) -}}
+{{- $_ := set $template.metadata "labels" (merge (dict) $selector $values.podLabels) -}}
 {{- if $values.podAnnotations -}}
 {{- $_ := set $template.metadata "annotations" $values.podAnnotations -}}
 {{- end -}}
