@@ -108,6 +108,15 @@ def test_log_of_the_running_container_when_there_is_no_earlier_one(waiter, clust
     assert failure(waiter, WEB).endswith("its last words: now")
 
 
+def test_log_that_is_gone_is_no_last_word(waiter, cluster):
+    """The kubelet answers with this sentence, and no error, once the earlier container was cleaned up."""
+    cluster.put(deployment())
+    cluster.put(pod("web-1", CRASHED))
+    cluster.words[("web-1", True)] = "unable to retrieve container logs for containerd://7dfa85d65aa053b6"
+    cluster.words[("web-1", False)] = "now\n"
+    assert failure(waiter, WEB).endswith("its last words: now")
+
+
 def test_crashes_that_may_pass_are_waited_for(waiter, cluster, clock):
     cluster.put(deployment())
     cluster.put(pod("web-1", CRASHING))
