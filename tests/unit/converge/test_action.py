@@ -49,8 +49,8 @@ def connected(monkeypatch, cluster):
     [
         (FILE, {}, {"kubeconfig": "/home/ann/config", "context": "c"}),
         (TOKEN, {}, {"host": "https://example.org", "api_key": "t", "ca_cert": "/home/ann/ca.crt", "validate_certs": False}),
-        (FILE, {"host": "https://other.example.org", "api_key": "u"}, {"host": "https://other.example.org", "api_key": "u",
-                                                                     "kubeconfig": None, "context": None}),
+        (FILE, {"host": "https://other.example.org", "api_key": "u"},
+         {"host": "https://other.example.org", "api_key": "u", "kubeconfig": None, "context": None}),
         (TOKEN, {"kubeconfig": "/k", "context": "d"}, {"kubeconfig": "/k", "context": "d", "host": None, "api_key": None}),
         ({**FILE, "platform_context": ""}, {}, {"kubeconfig": "/home/ann/config", "context": None}),
         ({}, {}, {"kubeconfig": None, "context": None, "host": None, "api_key": None, "validate_certs": True}),

@@ -115,7 +115,7 @@ def test_waits_until_the_holder_lets_go(lock, cluster, clock, told):
 
 @pytest.mark.parametrize(
     "stored",
-    [lambda dead: held_by(""), lambda dead: held_by(dead), lambda dead: held_by("far ann 77 123 x/y", seconds_ago=61),
+    [lambda dead: held_by(""), held_by, lambda dead: held_by("far ann 77 123 x/y", seconds_ago=61),
      lambda dead: manifest("Lease", "openmlops-run", "openmlops", "coordination.k8s.io/v1", spec={"holderIdentity": "far ann 1 2 3"})],
     ids=["free", "dead", "expired", "never renewed"],
 )

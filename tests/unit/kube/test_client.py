@@ -106,7 +106,7 @@ def test_errors_by_status(server, cluster, status, kind):
     server.answers["POST", PATH] = (status, {"kind": "Status", "reason": "Why", "message": "the server's sentence"})
     with pytest.raises(KubeError) as error:
         cluster.create(CONFIG)
-    assert type(error.value) is kind and error.value.status == status
+    assert error.type is kind and error.value.status == status
     if status != 401:
         assert error.value.reason == "Why" and str(error.value) == "the server's sentence"
     assert len(server.sent()) == 1
