@@ -47,7 +47,7 @@ options:
   phases:
     description:
       - What the component wants in each phase, in this order C(foundation), C(definitions), C(operators), C(stores),
-        C(preparation), C(applications), C(routes), C(verification).
+        C(provisioning), C(preparation), C(applications), C(routes), C(verification).
       - Each may have C(objects) (manifests), C(releases) (C(name), C(namespace), C(component) whose chart C(platform.lock.yml)
         pins, C(values)) and C(definitions) (manifests with custom resource definitions, as C(program/file) of a built program).
       - In manifests and values C(<fingerprint NAMESPACE/SECRET>) stands for a mark that changes with the Secret's values.

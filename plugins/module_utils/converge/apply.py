@@ -19,6 +19,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.object
     ref,
     waves,
 )
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.readiness import condition
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import FIELD_MANAGER, Cluster
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import KubeError, NotFound
 
@@ -110,6 +111,9 @@ def _apply_one(
     if check and _is_promised(cluster, obj, assume):
         return Outcome(identity, "created", masking.diff(None, obj))
     before = cluster.get(obj["apiVersion"], obj["kind"], identity.name, identity.namespace or None)
+    if before and obj["kind"] == "Job" and condition(before, "Failed").get("status") == "True":
+        # A Job that gave up never tries again by itself; what it failed for may be mended by now.
+        return Outcome(identity, "updated", masking.diff(before, _replace_job(cluster, obj, manager, check)))
     after = _apply_with_patience(cluster, obj, manager, check)
     if before is None:
         return Outcome(identity, "created", masking.diff(None, after))

@@ -20,7 +20,10 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.record
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Release
 
 # The order of the whole platform: everything of one phase, of all components, is ready before the next one starts.
-PHASES = ("foundation", "definitions", "operators", "stores", "preparation", "applications", "routes", "verification")
+PHASES = (
+    "foundation", "definitions", "operators", "stores", "provisioning", "preparation", "applications", "routes",
+    "verification",
+)
 
 # Stands in manifests and values for the fingerprint of a Secret, so that pods are made anew when its values change.
 _FINGERPRINT = re.compile(r"<fingerprint ([a-z0-9.-]+/[a-z0-9.-]+)>")

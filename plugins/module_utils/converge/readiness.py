@@ -159,8 +159,16 @@ def _postgresql_cluster(obj: Object) -> State:
         pending = (status.get("managedRolesStatus") or {}).get("cannotReconcile") or {}
         if pending:
             return State(WAITING, "roles cannot be made: " + "; ".join(f"{k}: {', '.join(v)}" for k, v in pending.items()))
-        return State(READY)
+        unmade = _roles_to_make(obj)
+        return State(WAITING, f"roles are not made yet: {', '.join(unmade)}") if unmade else State(READY)
     return State(WAITING, str(status.get("phaseReason") or phase or "the operator has not seen it yet"))
+
+
+def _roles_to_make(obj: Object) -> list[str]:
+    """Returns the roles that a PostgreSQL cluster's spec asks for and its status does not report as made."""
+    wanted = ((obj.get("spec") or {}).get("managed") or {}).get("roles") or []
+    made = ((obj.get("status") or {}).get("managedRolesStatus") or {}).get("byStatus", {}).get("reconciled") or []
+    return [role["name"] for role in wanted if role.get("ensure", "present") == "present" and role["name"] not in made]
 
 
 def _postgresql_database(obj: Object) -> State:
