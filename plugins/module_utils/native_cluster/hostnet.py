@@ -87,6 +87,12 @@ def attach(link: str, pid: int, addresses: Addresses) -> None:
     ip("link", "set", link, "up")
 
 
+def detach(link: str) -> None:
+    """Remove *link*, and so its other end. It goes by itself some time after its namespace; this does not wait."""
+    while exists(link):
+        ip("link", "delete", link, check=False)
+
+
 def exists(link: str) -> bool:
     """Whether the host has the network interface *link*."""
     return Path("/sys/class/net", link).exists()

@@ -30,7 +30,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.files import place, read_json, write, write_json
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.layout import Layout
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.lock import hold
-from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.settings import DOMAIN, Addresses, Settings
+from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.settings import DOMAIN, PROGRAMS, Addresses, Settings
 
 START_SECONDS = 180
 # How long pods may take to end when the cluster is stopped, in seconds.
@@ -144,6 +144,8 @@ class Node:
         process.send(cgroup.processes(self.settings.cgroup, points), signal.SIGKILL)
         cgroup.remove(self.settings.cgroup, points)
         link = self.settings.link
+        # The kernel takes its time to take a dead network namespace apart; its link must not be taken for a new one.
+        hostnet.detach(link)
         others = hostnet.siblings(self.layout.base, self.settings.name)
         addresses = hostnet.choose(self.settings.node_cidr, earlier.get("node_cidr", ""), link, others)
         self._write(addresses, earlier)
@@ -162,7 +164,7 @@ class Node:
         wanted = pki.leaves(settings.node_name, addresses.node, settings.service_address(1), DOMAIN)
         _made, renew_at = pki.ensure(layout.pki, wanted)
         for name, source in settings.binaries.items():
-            if name in ("kubernetes", "kube-router"):
+            if name in PROGRAMS:
                 place(Path(source), layout.bin / name)
         for stale in (layout.etc / "programs").glob("*"):
             stale.unlink()
@@ -197,6 +199,8 @@ class Node:
                 raise NodeError(f"The node of cluster {self.settings.name} ended: "
                                 f"{process.tail(self.layout.logs / 'init.log') or 'no message'}")
             states = supervisor.programs(self.layout.supervisor_socket)
+            if not states and not hostnet.exists(self.settings.link):
+                self._attach(running)
             for name, state in states.items():
                 if state["statename"] in ("STOPPED", "FATAL"):
                     supervisor.start(self.layout.supervisor_socket, name)
@@ -315,12 +319,7 @@ class Node:
         stuck = cgroup.remove(self.settings.cgroup, points)
         if stuck:
             raise NodeError(f"Control groups could not be removed: {', '.join(map(str, stuck))}")
-        end = time.monotonic() + 5
-        # The kernel takes its time to take a network namespace apart.
-        while hostnet.exists(self.settings.link) and time.monotonic() < end:
-            time.sleep(0.05)
-        if hostnet.exists(self.settings.link):
-            hostnet.ip("link", "delete", self.settings.link)
+        hostnet.detach(self.settings.link)
         shutil.rmtree(self.layout.root / "run", ignore_errors=True)
 
     def _locked(self):

@@ -16,6 +16,8 @@ from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.
 
 # Raised when the files that are rendered from the same settings change, so that a running node takes them over.
 RECIPE = 1
+# The programs that the node itself runs. Others that were built (for images, for the controller) do not concern it.
+PROGRAMS = ("kubernetes", "kube-router")
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
 DOMAIN = "cluster.local"
 
@@ -92,7 +94,7 @@ class Settings:
     def digest(self) -> str:
         """Changes exactly when a running node must be started again to take over the settings."""
         values = asdict(self)
-        values["binaries"] = {name: Path(path).name for name, path in self.binaries.items()}
+        values["binaries"] = {name: Path(path).name for name, path in self.binaries.items() if name in PROGRAMS}
         return hashlib.sha256(json.dumps([RECIPE, values], sort_keys=True).encode()).hexdigest()[:16]
 
 
