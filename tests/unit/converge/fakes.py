@@ -274,6 +274,8 @@ class FakeHelm:
         found = sorted(self.cluster.list("v1", "Secret", space, label_selector=f"owner=helm,name={name}"),
                        key=lambda secret: -int(secret["metadata"]["labels"]["version"]))
         if args.get("release_state") == "absent":
+            if found:
+                self._mark(found[0], "uninstalling")
             for obj in self._objects(found[0]) if found else []:
                 self.cluster.delete(self._placed(obj, space))
             for secret in found:
@@ -282,21 +284,30 @@ class FakeHelm:
         if found and found[0]["metadata"]["labels"]["status"].startswith("pending"):
             raise HelmError("another operation (install/upgrade/rollback) is in progress")
         version, render = self.charts[args["chart_ref"]]
-        number = 1
-        if found:
+        if found and found[0]["metadata"]["labels"]["status"] == "deployed":
             payload = self._payload(found[0])
-            same = payload["config"] == args["release_values"] and payload["chart"]["metadata"]["version"] == version
-            if same and found[0]["metadata"]["labels"]["status"] == "deployed":
+            if payload["config"] == args["release_values"] and payload["chart"]["metadata"]["version"] == version:
                 return {"changed": False}
-            number = int(found[0]["metadata"]["labels"]["version"]) + 1
-            self.cluster.patch_merge(found[0], {"metadata": {"labels": {"status": "superseded"}}})
         objects = render(args["release_values"])
-        for obj in objects:
-            self.cluster.apply(self._placed(obj, space, name), "helm")
         payload = {"config": args["release_values"], "chart": {"metadata": {"version": version}},
                    "manifest": yaml.safe_dump_all(objects)}
-        self.cluster.create(revision_secret(name, space, number, "deployed", payload))
+        number = int(found[0]["metadata"]["labels"]["version"]) + 1 if found else 1
+        # Its record comes first, so a run that is killed here leaves it pending. It was long ago, for whoever finds it.
+        status = "pending-upgrade" if found else "pending-install"
+        made = self.cluster.create(revision_secret(name, space, number, status, payload, labels={"createdAt": "1"}))
+        for obj in objects:
+            self.cluster.apply(self._placed(obj, space, name), "helm")
+        kept = {(obj["kind"], obj["metadata"]["name"]) for obj in objects}
+        for obj in self._objects(found[0]) if found else []:
+            if (obj["kind"], obj["metadata"]["name"]) not in kept:
+                self.cluster.delete(self._placed(obj, space))
+        for secret in found:
+            self._mark(secret, "superseded")
+        self._mark(made, "deployed")
         return {"changed": True}
+
+    def _mark(self, secret, status):
+        self.cluster.patch_merge(secret, {"metadata": {"labels": {"status": status}}})
 
     @staticmethod
     def _payload(secret):

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import plan as plans
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import record
@@ -14,7 +16,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.engine
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Ref
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Release, Releases
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter, WaitError
-from ansible_collections.openmlops.platform.tests.unit.converge.fakes import manifest
+from ansible_collections.openmlops.platform.tests.unit.converge.fakes import FakeCluster, FakeHelm, manifest
 
 WIDGETS = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: widgets.example.org\n"
 CLAIM = manifest("PersistentVolumeClaim", "data", "app", spec={"size": 1})
@@ -45,7 +47,7 @@ class Platform:
         self.mark = "one"
         self.bootstrapped = []
         cluster.after = ready
-        helm.charts["chart"] = ("1.0.0", lambda values: [manifest("Deployment", "helmed", spec={"values": values})])
+        helm.charts["chart"] = ("1.0.0", lambda values: [manifest("Deployment", values.get("name", "helmed"), spec={"values": values})])
 
     def engine(self, check=False):
         releases = Releases(self.cluster, self.helm, self.told.append, check)
@@ -271,6 +273,48 @@ def test_namespace_that_left_the_plan_goes_with_a_purge(platform):
     assert platform.cluster.find("Namespace", "elsewhere")
     platform.remove("mlflow", purge=True)
     assert platform.cluster.find("Namespace", "elsewhere") is None
+
+
+# What each of two components consists of: any of three ConfigMaps, which may move from one to the other; and a release.
+shape = st.tuples(st.frozensets(st.sampled_from("abc")), st.booleans())
+
+
+@given(st.lists(st.tuples(shape, shape, st.none() | st.integers(1, 12)), max_size=4), shape, shape)
+def test_any_history_of_plans_and_kills_ends_as_planned(history, one, two):
+    cluster = FakeCluster()
+    platform = Platform(cluster, FakeHelm(cluster), [])
+
+    def run(first, second, kill=None):
+        left = [kill]
+
+        def before(verb, obj):
+            if left[0] is not None and verb in ("apply", "create", "replace", "patch", "delete"):
+                left[0] -= 1
+                if left[0] == 0:
+                    raise KeyboardInterrupt
+
+        cluster.before = before
+        wanted = [
+            platform.plan(name, "app", stores={
+                "objects": [manifest("ConfigMap", entry, "app", data={"of": name}) for entry in sorted(entries)],
+                "releases": [{"name": f"r-{name}", "values": {"name": f"helmed-{name}"}}] if release else []})
+            for name, (entries, release) in (("one", first), ("two", second))
+        ]
+        try:
+            return platform.run(*wanted)
+        except KeyboardInterrupt:
+            return None
+
+    for first, second, kill in history:
+        run(first, second, kill)
+    run(one, two)
+    assert {key[2] for key in cluster.objects if key[0] == "ConfigMap" and key[1] == "app"} == one[0] | two[0]
+    releases = {obj["metadata"]["labels"]["name"] for obj in cluster.objects.values() if obj.get("type") == "helm.sh/release.v1"}
+    assert releases == {name for name, (_entries, wanted) in (("r-one", one), ("r-two", two)) if wanted}
+    if not one[0] & two[0]:
+        assert not run(one, two).changed
+    platform.remove("one", "two", purge=True)
+    assert not [key for key in cluster.objects if key[1] == "app" or key[2] == "app"]
 
 
 # -- absent ---------------------------------------------------------------------------------------------------------
