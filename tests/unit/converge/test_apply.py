@@ -74,6 +74,20 @@ def test_values_of_secrets_are_in_no_diff(cluster):
     assert "s3cret" not in told and "czNjcmV0" not in told and "changed" in told
 
 
+@pytest.mark.parametrize("fields", [{"stringData": {"p": 98765432}}, {"stringData": {"p": "98765432"}}, {"data": {"p": "OTg3NjU0MzI="}}])
+def test_refusal_that_shows_a_value_is_withheld(cluster, fields):
+    def refuse(verb, obj):
+        if verb == "apply":
+            raise KubeError(500, "x", "failed: .stringData.p: expected string, got &value.valueUnstructured{Value:98765432}")
+
+    cluster.before = refuse
+    with pytest.raises(ApplyError, match="Secret ml/s") as error:
+        apply_objects(cluster, [manifest("Secret", "s", "ml", **fields)])
+    assert "98765432" not in str(error.value)
+    with pytest.raises(ApplyError, match="expected string"):
+        apply_objects(cluster, [manifest("Secret", "other", "ml", stringData={"p": "x-other"})])
+
+
 # -- webhooks that are not there yet --------------------------------------------------------------------------------
 
 
