@@ -82,6 +82,15 @@ def test_a_foreign_host_name_is_refused(mlflow, host):
     assert done.stdout == "403"
 
 
+@pytest.mark.parametrize(("origin", "code"), [("own", 200), ("http://evil.example", 403)])
+def test_a_page_of_another_site_may_not_call_the_api(mlflow, origin, code):
+    done = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Content-Type: application/json",
+                           "-H", f"Origin: {mlflow['url'] if origin == 'own' else origin}", "-d", '{"max_results": 1}',
+                           f"{mlflow['url']}/ajax-api/2.0/mlflow/experiments/search"],
+                          capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == str(code)
+
+
 def test_the_bucket_belongs_to_its_application_only(cluster):
     """The keys in the application's namespace are not the store's own."""
     root = cluster.get("secret", "-n", "object-store", "object-store-root")["data"]
@@ -98,8 +107,10 @@ def test_the_bucket_belongs_to_its_application_only(cluster):
 def test_the_database_refuses_everybody_else(cluster):
     """A pod of another namespace cannot even connect."""
     image = cluster.get("deployment", "-n", "mlflow", "mlflow")["spec"]["template"]["spec"]["containers"][0]["image"]
-    code = ("import socket\ntry:\n  socket.create_connection(('postgresql-rw.postgresql.svc.cluster.local', 5432), 3)\n"
-            "  print('open')\nexcept OSError as error:\n  print('closed')")
+    # A policy takes a moment until it knows a new pod.
+    code = ("import socket, time\nend, answer = time.time() + 15, 'closed'\nwhile answer == 'closed' and time.time() < end:\n"
+            "  try:\n    socket.create_connection(('postgresql-rw.postgresql.svc.cluster.local', 5432), 2)\n    answer = 'open'\n"
+            "  except OSError:\n    time.sleep(1)\nprint(answer)")
     answers = {}
     for space in ("default", "mlflow"):
         answers[space] = cluster.kubectl(
