@@ -133,6 +133,19 @@ def test_job_whose_template_changed_is_made_anew(cluster, clock):
     assert actions(apply_objects(cluster, [changed])) == [("Job ml/setup", "unchanged")]
 
 
+def test_job_that_failed_is_made_anew(cluster, clock):
+    job = manifest("Job", "setup", "ml", spec={"template": {"a": 1}})
+    apply_objects(cluster, [job])
+    first = cluster.find("Job", "setup", "ml")["metadata"]["uid"]
+    cluster.patch_merge(job, {"status": {"conditions": [{"type": "Failed", "status": "True"}]}})
+    assert actions(apply_objects(cluster, [job], check=True)) == [("Job ml/setup", "updated")]
+    assert cluster.find("Job", "setup", "ml")["metadata"]["uid"] == first
+    assert actions(apply_objects(cluster, [job])) == [("Job ml/setup", "updated")]
+    assert cluster.find("Job", "setup", "ml")["metadata"]["uid"] != first
+    cluster.patch_merge(job, {"status": {"conditions": [{"type": "Complete", "status": "True"}]}})
+    assert actions(apply_objects(cluster, [job])) == [("Job ml/setup", "unchanged")]
+
+
 def test_job_that_will_not_go(cluster, clock):
     job = manifest("Job", "setup", "ml", spec={"template": {"a": 1}}, metadata={"finalizers": ["example.org/f"]})
     apply_objects(cluster, [job])

@@ -80,7 +80,7 @@ def test_errors_name_component_phase_and_key(raw, parts):
 
 def test_phases_are_in_the_order_of_the_design():
     assert plans.PHASES == (
-        "foundation", "definitions", "operators", "stores", "preparation", "applications", "routes", "verification")
+        "foundation", "definitions", "operators", "stores", "provisioning", "preparation", "applications", "routes", "verification")
 
 
 def test_record_holds_everything_once():

@@ -29,8 +29,9 @@ def daemon(**status):
     return live("apps/v1", "DaemonSet", {}, {"observedGeneration": 2, **status})
 
 
-def cluster(status, **annotations):
-    return live("postgresql.cnpg.io/v1", "Cluster", {"instances": 2}, status, annotations=annotations)
+def cluster(status, roles=(), **annotations):
+    spec = {"instances": 2, "managed": {"roles": [{"name": name} for name in roles] + [{"name": "old", "ensure": "absent"}]}}
+    return live("postgresql.cnpg.io/v1", "Cluster", spec, status, annotations=annotations)
 
 
 DONE = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}
@@ -100,6 +101,9 @@ HEALTHY = {"phase": "Cluster in healthy state", "readyInstances": 2, "instances"
         (cluster({"phase": "Setting up primary", "phaseReason": "Creating primary instance x-1"}), WAITING, "Creating primary"),
         (cluster({}), WAITING, "operator has not seen"),
         (cluster({**HEALTHY, "managedRolesStatus": {"cannotReconcile": {"app": ["no secret", "twice"]}}}), WAITING, "app: no secret, twice"),
+        (cluster({**HEALTHY, "managedRolesStatus": {"byStatus": {"reconciled": ["app"]}}}, roles=["app", "late"]), WAITING, "not made yet: late"),
+        (cluster(HEALTHY, roles=["app"]), WAITING, "not made yet: app"),
+        (cluster({**HEALTHY, "managedRolesStatus": {"byStatus": {"reconciled": ["app"], "reserved": ["postgres"]}}}, roles=["app"]), READY, ""),
         (cluster(conditions(("cnpg.io/hibernation", "True", {"reason": "Hibernated"})), **{"cnpg.io/hibernation": "on"}), READY, ""),
         (cluster({**HEALTHY, **conditions(("cnpg.io/hibernation", "False", {"message": "waiting for pods to end"}))},
                  **{"cnpg.io/hibernation": "on"}), WAITING, "waiting for pods"),

@@ -227,6 +227,18 @@ def test_pods_that_are_ending_are_no_reason_to_stop(waiter, cluster):
     assert waiter.look([WEB])[0].reason == "0 of 1 pods made"
 
 
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_pods_from_before_the_change_are_no_reason_to_stop(waiter, cluster, clock, kind):
+    """Until the controller has seen the change, the newest revision that it knows of is the one that was repaired."""
+    obj = {**deployment(), "kind": kind, "status": {"observedGeneration": 1, "updateRevision": "old", "currentRevision": "old"}}
+    cluster.put(obj)
+    cluster.put(replica_set("old", 1))
+    cluster.put(pod("web-1", CRASHED, labels={"app": "web", "pod-template-hash": "old", "controller-revision-hash": "old"}))
+    cluster.put({**obj, "spec": {**obj["spec"], "template": "repaired"}})
+    (missing,) = waiter.look([manifest(kind, "web", "ml")])
+    assert not missing.failed and missing.reason == "the controller has not seen it yet"
+
+
 def stateful_set():
     return manifest("StatefulSet", "db", "ml", metadata={"uid": "u"}, spec={"replicas": 1, "selector": {"matchLabels": {"app": "db"}}},
                     status={"observedGeneration": 1, "currentRevision": "old", "updateRevision": "new"})
