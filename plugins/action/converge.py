@@ -142,7 +142,11 @@ class ActionModule(PlatformAction):
             connection = {key: args[key] for key in names if args.get(key) is not None}
         binary = str(self._setting("platform_helm_binary", "") or "")
         full = {**wanted, **connection, **({"binary_path": binary} if binary else {})}
-        result = self._execute_module(f"kubernetes.core.{module}", module_args=full, task_vars=self._variables)
+        check, self._task.check_mode = self._task.check_mode, False  # rendering changes nothing; helm never runs in check mode
+        try:
+            result = self._execute_module(f"kubernetes.core.{module}", module_args=full, task_vars=self._variables)
+        finally:
+            self._task.check_mode = check
         if result.get("failed"):
             reason = result.get("stderr") or result.get("msg") or "no reason given"
             raise HelmError(f"release {wanted['release_namespace']}/{wanted['release_name']}: {str(reason).strip()[:1500]}")
