@@ -76,6 +76,9 @@ class FakeCluster:
         return {"items": [{"metadata": copy.deepcopy(obj["metadata"])} for key, obj in self.objects.items()
                           if key[0] == "CustomResourceDefinition"]}
 
+    def live(self, obj):
+        return self.get(obj["apiVersion"], obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace"))
+
     def get(self, api_version, kind, name, namespace=None):
         self._note("get", {"kind": kind, "metadata": {"name": name, "namespace": namespace}})
         found = self.objects.get((kind, namespace or "", name)) if self.serves(api_version, kind) else None

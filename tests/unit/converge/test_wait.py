@@ -278,3 +278,34 @@ def test_very_long_reasons_are_cut(waiter, cluster):
     cluster.put(pod("web-1", {"state": {"waiting": {"reason": "ErrImagePull", "message": "x" * 5000}}}))
     cluster.words[("web-1", False)] = "y" * 5000
     assert len(waiter.look([WEB])[0].reason) < 800
+
+
+def test_broken_pod_of_an_older_revision_makes_room(waiter, cluster, clock, told):
+    cluster.put(stateful_set())
+    cluster.put(pod("db-0", CRASHED, labels={"app": "db", "controller-revision-hash": "old"}))
+    cluster.put(pod("db-1", STARTING, labels={"app": "db", "controller-revision-hash": "old"}))
+
+    def controller(now):
+        if cluster.find("Pod", "db-0", "ml") is None:
+            cluster.put({**stateful_set(), "status": {"observedGeneration": 1, "readyReplicas": 1}})
+
+    clock.tick = controller
+    assert waiter.wait([DATABASE]) < 5
+    assert any("Pod ml/db-0 is broken and of an older revision" in line for line in told)
+    assert cluster.find("Pod", "db-1", "ml")
+
+
+@pytest.mark.parametrize("change", ["newest revision", "by hand", "not seen", "only looking"])
+def test_other_pods_are_not_deleted(waiter, cluster, clock, change):
+    obj = stateful_set()
+    if change == "by hand":
+        obj["spec"]["updateStrategy"] = {"type": "OnDelete"}
+    cluster.put(obj)
+    if change == "not seen":
+        cluster.put({**obj, "spec": {**obj["spec"], "template": "new"}})
+    cluster.put(pod("db-0", CRASHED, labels={"app": "db", "controller-revision-hash": "new" if change == "newest revision" else "old"}))
+    if change == "only looking":
+        waiter.look([DATABASE])
+    else:
+        failure(waiter, DATABASE)
+    assert cluster.find("Pod", "db-0", "ml")
