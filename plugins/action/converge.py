@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import tarfile
 import typing as t
 from pathlib import Path
 
 
+from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.lock import CatalogueError
 from ansible_collections.openmlops.platform.plugins.module_utils.charts.source import ChartSourceError
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import charts, plan
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import ApplyError, Outcome
@@ -44,7 +46,7 @@ class ActionModule(PlatformAction):
         "purge": {"type": "bool", "default": False},
         "rotate": {"type": "list", "elements": "str", "default": []},
     }
-    EXPECTED = (ApplyError, Busy, ChartSourceError, HelmError, PlanError, SecretError, TimeoutError, WaitError)
+    EXPECTED = (ApplyError, Busy, CatalogueError, ChartSourceError, tarfile.TarError, OSError, HelmError, PlanError, SecretError, TimeoutError, WaitError)
 
     def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Does what the task asks for."""
@@ -79,18 +81,23 @@ class ActionModule(PlatformAction):
         if self.check:
             return self._result(engine.converge(wanted))
         engine.make_space()
-        with RunLock(cluster, space, self.say, float(self._setting("platform_lock_timeout", 600))):
-            return self._result(engine.converge(wanted))
+        with self._lock(cluster, space) as lock:
+            return self._result(self._engine(cluster, space, args, lock.check).converge(wanted))
 
     def _remove(self, cluster: Cluster, space: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
         engine = self._engine(cluster, space, args)
         names = args["components"] or [args["component"]]
         if self.check or cluster.get("v1", "Namespace", space) is None:
             return self._result(engine.remove(names, args["purge"]))
-        with RunLock(cluster, space, self.say, float(self._setting("platform_lock_timeout", 600))):
+        with self._lock(cluster, space):
             return self._result(engine.remove(names, args["purge"]))
 
-    def _engine(self, cluster: Cluster, space: str, args: dict[str, t.Any]) -> Engine:
+    def _lock(self, cluster: Cluster, space: str) -> RunLock:
+        return RunLock(cluster, space, self.say, float(self._setting("platform_lock_timeout", 600)))
+
+    def _engine(
+        self, cluster: Cluster, space: str, args: dict[str, t.Any], guard: t.Callable[[], None] = lambda: None
+    ) -> Engine:
         releases = Releases(cluster, lambda module, wanted: self._run_helm(module, wanted, args), self.say, self.check,
                             bool(self._task.diff))
         waiter = Waiter(
@@ -98,7 +105,8 @@ class ActionModule(PlatformAction):
             float(self._setting("platform_schedule_grace", 300)),
         )
         return Engine(
-            cluster, space, releases, waiter, lambda specs: self._bootstrap(cluster, specs, args["rotate"]), self.say, self.check
+            cluster, space, releases, waiter, lambda specs: self._bootstrap(cluster, specs, args["rotate"]), self.say, self.check,
+            guard,
         )
 
     def _bootstrap(

@@ -68,5 +68,6 @@ def artifacts(selected: list[str], with_images: bool = True) -> list[str]:
         entry = lock.component(name)
         found.update(dict.fromkeys(f"binary/{binary}" for binary in entry.get("binaries") or []))
         if with_images:
-            found.update(dict.fromkeys(f"image/{image['built']}" for image in (entry.get("images") or {}).values()))
+            found.update(dict.fromkeys(f"image/{image['built']}" for image in (entry.get("images") or {}).values()
+                                       if image.get("built")))
     return list(found)

@@ -101,7 +101,7 @@ def _named(obj: Object, work: t.Callable[[Object], Outcome]) -> Outcome:
     try:
         return work(obj)
     except KubeError as error:
-        raise ApplyError(f"{ref(obj)}: {error.message}") from error
+        raise ApplyError(f"{ref(obj)}: {masking.without_values(error.message, obj)}") from error
 
 
 def _apply_one(
@@ -110,7 +110,7 @@ def _apply_one(
     identity = ref(obj)
     if check and _is_promised(cluster, obj, assume):
         return Outcome(identity, "created", masking.diff(None, obj))
-    before = cluster.get(obj["apiVersion"], obj["kind"], identity.name, identity.namespace or None)
+    before = cluster.live(obj)
     if before and obj["kind"] == "Job" and condition(before, "Failed").get("status") == "True":
         # A Job that gave up never tries again by itself; what it failed for may be mended by now.
         return Outcome(identity, "updated", masking.diff(before, _replace_job(cluster, obj, manager, check)))
@@ -154,7 +154,7 @@ def _replace_job(cluster: Cluster, obj: Object, manager: str, check: bool) -> Ob
         return obj
     cluster.delete(obj, propagation="Foreground")
     for _attempt in range(100):
-        if cluster.get(obj["apiVersion"], "Job", obj["metadata"]["name"], obj["metadata"].get("namespace")) is None:
+        if cluster.live(obj) is None:
             break
         time.sleep(0.2)
     return cluster.apply(obj, manager)
@@ -163,7 +163,7 @@ def _replace_job(cluster: Cluster, obj: Object, manager: str, check: bool) -> Ob
 def _delete_one(cluster: Cluster, obj: Object, check: bool) -> Outcome:
     identity = ref(obj)
     try:
-        before = cluster.get(obj["apiVersion"], obj["kind"], identity.name, identity.namespace or None)
+        before = cluster.live(obj)
         if before is None:
             return Outcome(identity, "unchanged")
         cluster.delete(obj, dry_run=check, uid=before["metadata"]["uid"])

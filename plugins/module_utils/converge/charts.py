@@ -55,7 +55,7 @@ def resolve(raw: dict[str, t.Any], chart_source: str, cache_dir: Path, check: bo
         where, version = _assembled(Path(where), str(version), entry, cache_dir, check)
     # A chart in a repository is its name and version, wherever a mirror keeps it. One on disk is its content, and
     # kubernetes.core wants no version for it.
-    on_disk = Path(where).exists()
+    on_disk = repository is None and not where.startswith("oci://")
     mark = digest.digest(where) if on_disk else f"{entry['name']}@{version}"
     return Release(
         raw["name"], raw["namespace"], where, mark, raw["values"] or {}, None if on_disk else version, repository

@@ -87,7 +87,7 @@ def _noted(cluster: Cluster) -> dict[str, tuple[str, int]]:
 
 
 def _write_note(cluster: Cluster, obj: Object, mark: str) -> None:
-    live = cluster.get(obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
+    live = cluster.live(obj)
     if live:
         note = f"{mark}-{live['metadata'].get('generation', 0)}"
         cluster.patch_merge(obj, {"metadata": {"annotations": {_NOTE: note}}})

@@ -47,12 +47,14 @@ class Engine:
         space: the platform's own namespace, where the records are.
         bootstrap: makes Secrets.
         check: change nothing, only find out.
+        guard: called before each phase; raises when this run no longer holds the cluster.
     """
 
     def __init__(
         self, cluster: Cluster, space: str, releases: Releases, waiter: Waiter, bootstrap: Bootstrap, say: Say,
-        check: bool = False,
+        check: bool = False, guard: t.Callable[[], None] = lambda: None,
     ) -> None:
+        self._guard = guard
         self._cluster, self._space, self._releases = cluster, space, releases
         self._waiter, self._bootstrap, self._say, self._check = waiter, bootstrap, say, check
         self._fingerprints: dict[str, str] = {}
@@ -78,6 +80,7 @@ class Engine:
             self._write(record.united(known.get(entry.component), entry.record()))
         for phase in plans.PHASES:
             started = time.monotonic()
+            self._guard()
             if self._run_phase(phase, wanted, promised, report):
                 report.seconds[phase] = round(time.monotonic() - started, 1)
         records = {**known, **{entry.component: entry.record() for entry in wanted}}
@@ -145,7 +148,7 @@ class Engine:
             outcomes += self._delete(doomed)
             # Data outlives the plan, and a later purge must still know of it.
             going = {ref(obj) for obj in doomed}
-            kept = [m for m in gone if ref(m.as_object()) not in going and m.kind != "Namespace" and self._exists(m.as_object())]
+            kept = [m for m in gone if ref(m.as_object()) not in going and self._exists(m.as_object())]
             releases = {entry for other in records.values() for entry in other.releases if other.component != old.component}
             for space, name in sorted(set(old.releases) - set(new.releases) - releases):
                 outcomes.append(self._releases.remove(name, space))
@@ -170,8 +173,8 @@ class Engine:
                 report.outcomes.append(self._releases.remove(name, space))
             if purge:
                 report.outcomes += self._purge_namespaces(found, known)
-            # With data left behind the record stays, so that a later purge still knows what there is.
-            left = [m for m in found.members if self._exists(m.as_object()) and m.kind != "Namespace"]
+            # While anything is left behind the record stays, so that a later purge still knows what there is.
+            left = [m for m in found.members if self._exists(m.as_object())]
             if left and not purge:
                 self._write(dataclasses.replace(found, members=tuple(left), releases=(),
                                                 about={**found.about, "removed": True}))
@@ -229,10 +232,7 @@ class Engine:
             apply_objects(self._cluster, [record.as_object(entry, self._space)])
 
     def _exists(self, obj: Object) -> Object | None:
-        identity = ref(obj)
-        if not self._cluster.serves(obj["apiVersion"], obj["kind"]):
-            return None
-        return self._cluster.get(obj["apiVersion"], obj["kind"], identity.name, identity.namespace or None)
+        return self._cluster.live(obj) if self._cluster.serves(obj["apiVersion"], obj["kind"]) else None
 
 
 def not_ready(waiter: Waiter, releases: Releases, entry: record.Record) -> list[str]:

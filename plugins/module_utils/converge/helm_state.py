@@ -22,6 +22,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.kube.client imp
 
 # Annotations on the revision's Secret. They vanish with the revision, so a foreign `helm upgrade` is never overlooked.
 WANTED_ANNOTATION = "openmlops.io/wanted-digest"
+CHART_ANNOTATION = "openmlops.io/chart"
 LIVE_ANNOTATION = "openmlops.io/live-digest"
 
 

@@ -70,6 +70,7 @@ class RunLock:
         self._cluster, self._space, self._say, self._patience = cluster, space, say, patience
         self._identity = own_identity()
         self._stop = threading.Event()
+        self._lost = ""
         self._renewer = threading.Thread(target=self._renew, daemon=True)
 
     def __enter__(self) -> RunLock:
@@ -98,6 +99,11 @@ class RunLock:
         except KubeError:
             pass  # it runs out by itself
 
+    def check(self) -> None:
+        """Raises Busy when another run has taken the cluster, for instance while this machine slept."""
+        if self._lost:
+            raise Busy(f"This run lost the cluster to {_told(self._lost)}. Run again.")
+
     def _take(self) -> str:
         """Tries to become the holder and returns who the holder is now."""
         try:
@@ -119,6 +125,8 @@ class RunLock:
                 lease = self._read()
                 if lease and lease["spec"].get("holderIdentity") == self._identity:
                     self._cluster.replace(self._lease(lease["metadata"]))
+                elif lease:
+                    self._lost = lease["spec"].get("holderIdentity") or "another run, which has ended"
             except KubeError:
                 continue  # the next renewal may succeed; the run itself meets the same fault and reports it
 

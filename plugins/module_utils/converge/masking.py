@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import re
 import typing as t
 
 from ansible_collections.openmlops.platform.plugins.module_utils import yaml_text
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object, comparable, ref
+from ansible_collections.openmlops.platform.plugins.module_utils.secrets.redact import WITHHELD, safe_message
 
 HIDDEN = "<hidden>"
 CHANGED = "<hidden, changed>"
@@ -43,6 +45,26 @@ def masked(obj: Object | None, other: Object | None = None) -> Object | None:
                 for key, value in result[field].items()
             }
     return result
+
+
+def without_values(message: str, obj: Object) -> str:
+    """Returns the server's message about an object, without it when it may hold a value of the Secret that the object is."""
+    if obj.get("kind") != "Secret":
+        return message
+    plain, encoded = (obj.get(field) or {} for field in ("stringData", "data"))
+    if not (isinstance(plain, dict) and isinstance(encoded, dict)):
+        return WITHHELD
+    if not all(isinstance(value, str) for value in [*plain.values(), *encoded.values()]):
+        return f"every value must be a text {WITHHELD}"
+    values = [value.encode() for value in [*plain.values(), *encoded.values()]]
+    return safe_message(message, [*values, *map(_decoded, encoded.values())], [*ref(obj), *plain, *encoded])
+
+
+def _decoded(value: str) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        return b""
 
 
 def masked_values(value: t.Any, secret: bool = False) -> t.Any:

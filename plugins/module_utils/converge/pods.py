@@ -22,6 +22,8 @@ _HOPELESS = {
     "CreateContainerConfigError": "",
     "CreateContainerError": "",
 }
+# The program itself cannot be started, so there is no log: the runtime's message is all there is.
+_NEVER_STARTED = {"StartError", "ContainerCannotRun"}
 _PULLING = {"ErrImagePull", "ImagePullBackOff"}
 
 
@@ -82,6 +84,8 @@ def _container_trouble(where: tuple[str, str], entry: Object) -> Trouble | None:
     if reason == "CrashLoopBackOff" or (ended and ended.get("exitCode", 0) != 0 and not entry.get("ready")):
         why = "killed for want of memory" if ended.get("reason") == "OOMKilled" else f"exit code {ended.get('exitCode')}"
         patience = 0.0 if restarts >= CRASHES_ALLOWED else None
+        if ended.get("reason") in _NEVER_STARTED:
+            why += f": {ended.get('message', '')}"
         return Trouble(*where, name, f"crashed {max(restarts, 1)} times ({why})", patience, crashed=True)
     if reason and reason not in ("ContainerCreating", "PodInitializing"):
         return Trouble(*where, name, f"{reason}: {message}")

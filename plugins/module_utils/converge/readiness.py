@@ -56,6 +56,16 @@ def _family(obj: Object) -> str:
     return f"{obj.get('kind')}.{group}" if group else str(obj.get("kind"))
 
 
+def unseen(obj: Object) -> bool:
+    """Tells whether a workload was changed and its controller has not seen that yet."""
+    return _family(obj) in ("Deployment.apps", "StatefulSet.apps", "DaemonSet.apps") and not _observed(obj)
+
+
+def updated_by_hand(obj: Object) -> bool:
+    """Tells whether a StatefulSet's pods are replaced only when somebody deletes them."""
+    return ((obj.get("spec") or {}).get("updateStrategy") or {}).get("type") == "OnDelete"
+
+
 def _observed(obj: Object) -> bool:
     status = obj.get("status") or {}
     return status.get("observedGeneration", 0) >= obj["metadata"].get("generation", 0)
@@ -84,8 +94,7 @@ def _stateful_set(obj: Object) -> State:
     ready = status.get("readyReplicas", 0)
     if ready < wanted:
         return State(WAITING, f"{ready} of {wanted} pods ready")
-    by_hand = ((obj.get("spec") or {}).get("updateStrategy") or {}).get("type") == "OnDelete"
-    if not by_hand and status.get("updateRevision") and status.get("updateRevision") != status.get("currentRevision"):
+    if not updated_by_hand(obj) and status.get("updateRevision") and status.get("updateRevision") != status.get("currentRevision"):
         rolling = ((obj.get("spec") or {}).get("updateStrategy") or {}).get("rollingUpdate") or {}
         fresh = wanted - rolling.get("partition", 0)
         if status.get("updatedReplicas", 0) < fresh:

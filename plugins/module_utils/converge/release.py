@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import helm_state, masking
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import Outcome, apply_objects
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.helm_state import (
+    CHART_ANNOTATION,
     LIVE_ANNOTATION,
     WANTED_ANNOTATION,
     Revision,
@@ -30,6 +31,9 @@ from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors imp
 _THREADS = 8
 # A run that was killed may have left Helm alive: it gets this long to finish before its release counts as abandoned.
 PENDING_GRACE = 30.0
+
+# How the API server and Helm word a field that belongs to another manager.
+_CONFLICTS = ("conflict occurred while applying", "Apply failed with")
 
 # Runs kubernetes.core.helm (or helm_template) with arguments and returns its result; raises HelmError when it fails.
 RunHelm = t.Callable[[str, dict[str, t.Any]], dict[str, t.Any]]
@@ -139,13 +143,15 @@ class Releases:
     def _install(self, release: Release, newest: Revision | None) -> Outcome:
         self._say(f"{release}: {'upgrading' if newest else 'installing'} {release.chart.rpartition('/')[2]}")
         diff = self._preview(release, newest) if self._show else None
-        result = self._run_helm("helm", {**_chart_args(release), "release_values": release.values,
-                                         "create_namespace": False, "history_max": 5})
+        result = self._upgrade({**_chart_args(release), "release_values": release.values, "create_namespace": False,
+                                "history_max": 5})
         found = helm_state.revisions(self._cluster, release.name, release.namespace)
         if not found or found[0].status != "deployed":
             status = found[0].status if found else "absent"
             raise HelmError(f"{release} is '{status}' after Helm ended: {result.get('stderr') or result.get('msg') or ''}")
-        if newest and found[0].number == newest.number and release.on_disk and newest.annotation(WANTED_ANNOTATION):
+        before = newest.annotation(CHART_ANNOTATION) if newest else None
+        same = newest is not None and found[0].number == newest.number
+        if same and release.on_disk and before and "@" not in before and before != release.chart_digest:
             raise HelmError(
                 f"{release}: the content of the chart {release.chart} changed, but not its version, so Helm keeps the old "
                 "one. Give the changed chart a new version."
@@ -153,10 +159,23 @@ class Releases:
         self._note(release, found[0])
         return Outcome(release.ref, "updated" if newest else "created", diff)
 
+    def _upgrade(self, args: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Runs Helm; a second time with force when somebody else wrote a field that the chart speaks of.
+
+        Helm 4 applies on the server's side and refuses to overrule anybody. Here the chart decides.
+        """
+        try:
+            return self._run_helm("helm", args)
+        except HelmError as error:
+            if "conflict" not in str(error) or not any(text in str(error) for text in _CONFLICTS):
+                raise
+        return self._run_helm("helm", {**args, "force_conflicts": True})
+
     def _note(self, release: Release, revision: Revision) -> None:
         """Writes the digests on the revision's Secret, as the last step: a run killed before it starts Helm again."""
         pairs = self._live_pairs(self._objects(release, revision))
-        notes = {WANTED_ANNOTATION: release.wanted_digest, LIVE_ANNOTATION: helm_state.live_digest(pairs)}
+        notes = {WANTED_ANNOTATION: release.wanted_digest, CHART_ANNOTATION: release.chart_digest,
+                 LIVE_ANNOTATION: helm_state.live_digest(pairs)}
         self._cluster.patch_merge(revision.secret, {"metadata": {"annotations": notes}})
 
     def _repaired(self, release: Release, revision: Revision) -> list[Outcome]:
@@ -171,14 +190,21 @@ class Releases:
         return outcomes or [Outcome(release.ref, "unchanged")]
 
     def _objects(self, release: Release, revision: Revision) -> list[Object]:
-        return helm_state.with_namespaces(
-            self._cluster, [without_injected(obj) for obj in revision.objects()], release.namespace
-        )
+        """Returns the release's objects with the marks that Helm puts on them beside what the chart says."""
+        marks = {"labels": {"app.kubernetes.io/managed-by": "Helm"},
+                 "annotations": {"meta.helm.sh/release-name": release.name, "meta.helm.sh/release-namespace": release.namespace}}
+        found = []
+        for obj in revision.objects():
+            plain = without_injected(obj)
+            meta = dict(plain.get("metadata") or {})
+            for key, values in marks.items():
+                meta[key] = {**(meta.get(key) or {}), **values}
+            found.append({**plain, "metadata": meta})
+        return helm_state.with_namespaces(self._cluster, found, release.namespace)
 
     def _live_pairs(self, objects: list[Object]) -> list[tuple[Object, Object | None]]:
         def fetch(obj: Object) -> tuple[Object, Object | None]:
-            identity = ref(obj)
-            return obj, self._cluster.get(obj["apiVersion"], obj["kind"], identity.name, identity.namespace or None)
+            return obj, self._cluster.live(obj) if self._cluster.serves(obj["apiVersion"], obj["kind"]) else None
 
         with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
             return list(pool.map(fetch, objects))
@@ -197,9 +223,9 @@ class Releases:
         named = sorted({*old, *new})
         return {
             "before_header": str(release), "after_header": str(release),
-            "before": "".join(masking.as_yaml(masking.masked(old[key], new.get(key))) for key in named
+            "before": "---\n".join(masking.as_yaml(masking.masked(old[key], new.get(key))) for key in named
                               if key in old and old[key] != new.get(key)),
-            "after": "".join(masking.as_yaml(masking.masked(new[key], old.get(key))) for key in named
+            "after": "---\n".join(masking.as_yaml(masking.masked(new[key], old.get(key))) for key in named
                              if key in new and new[key] != old.get(key)),
         }
 

@@ -70,6 +70,7 @@ class Waiter:
                 break
             pending = [entry.wanted for entry in missing]
             self._stop_if_hopeless(missing)
+            self._unblock(missing)
             now = time.monotonic()
             if now - started > self._timeout:
                 raise WaitError(
@@ -90,8 +91,7 @@ class Waiter:
         return [entry for entry in found if entry is not None]
 
     def _look_at(self, obj: Object) -> Missing | None:
-        identity = ref(obj)
-        live = self._cluster.get(obj["apiVersion"], obj["kind"], identity.name, identity.namespace or None)
+        live = self._cluster.live(obj)
         state = readiness.state_of(live)
         if state.ready:
             return None
@@ -110,7 +110,14 @@ class Waiter:
         if not selector:
             return []
         space = live["metadata"].get("namespace")
+        if readiness.unseen(live):
+            return []  # the newest revision is not known yet, and the pods of the one before say nothing about it
         found = self._cluster.list("v1", "Pod", space, label_selector=selector + self._newest(live, selector))
+        if not found:
+            # The troubles of older pods are told, but say nothing about what the new ones will do.
+            found = self._cluster.list("v1", "Pod", space, label_selector=selector)
+            return sorted((dataclasses.replace(trouble, patience=None) for trouble in map(pods.trouble, found) if trouble),
+                          key=lambda entry: (not entry.crashed, entry.pod))[:3]
         alive = [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
         troubles = [trouble for trouble in map(pods.trouble, alive) if trouble]
         return sorted(troubles, key=lambda entry: (entry.patience is None, not entry.crashed, entry.pod))[:3]
@@ -145,10 +152,29 @@ class Waiter:
     def _last_log_line(self, trouble: pods.Trouble) -> str:
         for previous in (True, False):
             text = self._cluster.logs(trouble.namespace, trouble.pod, trouble.container or None, 20, previous)
-            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            # The kubelet says so, as if it were the log, when the container before was cleaned up.
+            lines = [line.strip() for line in text.splitlines()
+                     if line.strip() and not line.startswith("unable to retrieve container logs for")]
             if lines:
                 return lines[-1][:_REASON_LENGTH]
         return ""
+
+    def _unblock(self, missing: list[Missing]) -> None:
+        """Deletes broken pods of older revisions of StatefulSets.
+
+        A StatefulSet's controller replaces no pod while one is not ready, so a broken one blocks its own repair for ever
+        (https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback).
+        """
+        for live in (entry.live for entry in missing if entry.live and entry.live["kind"] == "StatefulSet"):
+            newest = (live.get("status") or {}).get("updateRevision")
+            if readiness.unseen(live) or not newest or readiness.updated_by_hand(live):
+                continue
+            for pod in self._cluster.list("v1", "Pod", live["metadata"].get("namespace"), label_selector=_pod_selector(live)):
+                meta, found = pod["metadata"], pods.trouble(pod)
+                old = (meta.get("labels") or {}).get("controller-revision-hash") not in (None, newest)
+                if old and found and (found.crashed or found.patience is not None) and not meta.get("deletionTimestamp"):
+                    self._say(f"{ref(pod)} is broken and of an older revision, so it blocks the new one: it is deleted")
+                    self._cluster.delete(pod, uid=meta["uid"])
 
     def _stop_if_hopeless(self, missing: list[Missing]) -> None:
         failed = [entry for entry in missing if entry.failed]

@@ -106,7 +106,7 @@ def _load_kubeconfig(path: str, context: str, configuration: t.Any) -> None:
         kubernetes_config.load_kube_config(
             config_file=path, context=context, client_configuration=configuration, persist_config=False
         )
-    except (ConfigException, yaml_text.ParseError) as error:
+    except (ConfigException, yaml_text.ParseError, TypeError, KeyError, ValueError, OSError) as error:
         raise Unreachable(
             0, "BadKubeconfig", f"platform_context: context '{context}' of {path} cannot be used: {error}"
         ) from error
@@ -136,7 +136,7 @@ class Cluster:
         accept: str = "application/json",
         read_seconds: float = _READ_SECONDS,
     ) -> t.Any:
-        """Sends one request and returns the decoded answer (text when it is not JSON).
+        """Sends one request and returns the decoded answer; text, as it is, when ``accept`` takes anything.
 
         Raises:
             KubeError: of the class that fits the status; ``Unreachable`` without an answer.
@@ -167,7 +167,7 @@ class Cluster:
                 "Is the cluster running, and is platform_kubeconfig current?",
             ) from error
         text = answer.data.decode("utf-8", errors="replace")
-        decoded = _decoded(text)
+        decoded = _decoded(text) if accept != "*/*" or answer.status >= 400 else text
         if answer.status >= 400:
             status = decoded if isinstance(decoded, dict) else {}
             if answer.status == 401:
@@ -178,6 +178,8 @@ class Cluster:
             raise error_for(
                 answer.status, str(status.get("reason", "")), str(status.get("message") or text[:500] or answer.status)
             )
+        if accept != "*/*" and not isinstance(decoded, (dict, list)):
+            raise Unreachable(0, "NotKubernetes", f"{self.server} is no Kubernetes API server (context {self.context})")
         return decoded
 
     def version(self) -> str:
@@ -212,8 +214,6 @@ class Cluster:
     def _discover(self) -> None:
         for path in ("/api", "/apis"):
             answer = self.request("GET", path, accept=_DISCOVERY)
-            if not isinstance(answer, dict):
-                raise Unreachable(0, "NotKubernetes", f"{self.server} is no Kubernetes API server (context {self.context})")
             for group in (answer.get("items") or []):
                 name = group.get("metadata", {}).get("name", "")
                 for version in (group.get("versions") or []):
@@ -265,6 +265,11 @@ class Cluster:
             return self.request("GET", self.path(api_version, kind, name, namespace))
         except NotFound:
             return None
+
+    def live(self, obj: dict[str, t.Any]) -> dict[str, t.Any] | None:
+        """Returns the object of the same kind and name as it is on the server, or None."""
+        meta = obj["metadata"]
+        return self.get(obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace") or None)
 
     def list(
         self,
@@ -341,10 +346,9 @@ class Cluster:
         if previous:
             query["previous"] = "true"
         try:
-            answer = self.request("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query=query, accept="*/*")
+            return self.request("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query=query, accept="*/*")
         except KubeError:
             return ""
-        return answer if isinstance(answer, str) else json.dumps(answer)
 
 
 def _write_query(dry_run: bool) -> dict[str, str]:

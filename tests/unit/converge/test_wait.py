@@ -239,6 +239,14 @@ def test_pods_from_before_the_change_are_no_reason_to_stop(waiter, cluster, cloc
     assert not missing.failed and missing.reason == "the controller has not seen it yet"
 
 
+def test_new_version_whose_pods_are_not_made_yet(waiter, cluster, clock):
+    cluster.put(deployment())
+    cluster.put(replica_set("old", 1))
+    cluster.put(replica_set("new", 2))
+    cluster.put(pod("web-old", CRASHED, labels={"app": "web", "pod-template-hash": "old"}))
+    assert not waiter.look([WEB])[0].failed
+
+
 def stateful_set():
     return manifest("StatefulSet", "db", "ml", metadata={"uid": "u"}, spec={"replicas": 1, "selector": {"matchLabels": {"app": "db"}}},
                     status={"observedGeneration": 1, "currentRevision": "old", "updateRevision": "new"})
