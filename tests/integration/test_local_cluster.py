@@ -97,7 +97,7 @@ def lab(cluster):
     """The namespace with its pods; removed in the end."""
     names = [name for item in cluster.get("nodes")["items"][0]["status"]["images"] for name in item["names"]]
     wanted = ("/python:", "/object-store-setup:", "/mlflow:")
-    image = next(name for part in wanted for name in names if part in name and name.startswith("localhost/"))
+    image = [name for part in wanted for name in names if part in name and name.startswith("localhost/")][0]
     found = Lab(cluster, image)
     cluster.kubectl("delete", "namespace", SPACE, "--ignore-not-found")
     cluster.kubectl("create", "namespace", SPACE)

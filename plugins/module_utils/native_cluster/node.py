@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import calendar
 import datetime
+import os
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,11 @@ from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.layout import Layout
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.lock import hold
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.settings import DOMAIN, PROGRAMS, Addresses, Settings
+
+
+class NodeEnded(NodeError):
+    """The node came to its end while it was waited for."""
+
 
 START_SECONDS = 180
 # How long pods may take to end when the cluster is stopped, in seconds.
@@ -77,12 +83,17 @@ class Node:
                 self.say(f"cluster {self.settings.name}: its settings or programs changed, starting it again")
                 self._stop(running)
                 running, changed = None, True
+            if running:
+                try:
+                    changed = self._attach(running) or changed
+                    changed = self._wait(running) or changed
+                except NodeEnded:
+                    # It was on its way out, since a run that stopped it was killed.
+                    running = None
             if not running:
                 self._start()
+                self._wait(process.find(self.layout))
                 changed = True
-            else:
-                changed = self._attach(running) or changed
-            changed = self._wait(process.find(self.layout)) or changed
             return {"changed": changed, **self.facts()}
 
     def stopped(self) -> bool:
@@ -178,7 +189,7 @@ class Node:
 
     def _attach(self, running: process.Running, addresses: Addresses | None = None) -> bool:
         """Give the node its network and its control group, and let it go on; returns whether that was still to do."""
-        if supervisor.programs(self.layout.supervisor_socket):
+        if process.program(running.init) != process.SHELL:
             return False
         addresses = addresses or Addresses(read_json(self.layout.facts)["node_cidr"])
         cgroup.create(self.settings.cgroup, running.init, cgroup.hierarchies())
@@ -196,7 +207,7 @@ class Node:
         last_line = begin
         while True:
             if not running or not running.alive():
-                raise NodeError(f"The node of cluster {self.settings.name} ended: "
+                raise NodeEnded(f"The node of cluster {self.settings.name} ended: "
                                 f"{process.tail(self.layout.logs / 'init.log') or 'no message'}")
             states = supervisor.programs(self.layout.supervisor_socket)
             if not states and not hostnet.exists(self.settings.link):
@@ -271,7 +282,7 @@ class Node:
         ticks = process.stat(running.init)[2]
         uptime = float(Path("/proc/uptime").read_text().split()[0])
         # Lease times are cut to microseconds and clocks of virtual machines move: a second of slack.
-        return time.time() - (uptime - ticks / 100) - 1
+        return time.time() - (uptime - ticks / os.sysconf("SC_CLK_TCK")) - 1
 
     def _last_words(self, states: dict[str, dict[str, Any]]) -> str:
         """The last log lines of the programs that do not stay up."""
@@ -290,7 +301,8 @@ class Node:
     def _load_modules() -> None:
         """Load what the kernel does not load by itself. A kernel without modules has it built in."""
         if not Path("/proc/sys/net/bridge").exists() and shutil.which("modprobe", path=process.SEARCH_PATH):
-            subprocess.run(["modprobe", "br_netfilter"], check=False, capture_output=True, env={"PATH": process.SEARCH_PATH})
+            subprocess.run(  # pylint: disable=ansible-bad-function  # run on the controller
+                ["modprobe", "br_netfilter"], check=False, capture_output=True, env={"PATH": process.SEARCH_PATH})
 
     # -- stopping -----------------------------------------------------------------------------------------------------
 
@@ -349,7 +361,7 @@ def _short(answer: Any) -> str:
     if isinstance(answer, dict):
         answer = answer.get("message", "")
     text = " ".join(str(answer).split())
-    failed = [part for part in text.split("[-]")[1:2]]
-    if failed:
-        text = failed[0].split("[+]")[0].strip()
+    if "[-]" in text:
+        # The API server lists its checks; the first that failed says it all.
+        text = text.split("[-]")[1].split("[+]")[0].strip().removesuffix("failed: reason withheld").strip()
     return text[:120] or "no answer"

@@ -16,6 +16,8 @@ from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.layout import Layout
 
 PROC = Path("/proc")
+# What process 1 inside is until it becomes the supervisor.
+SHELL = "/bin/bash"
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -39,7 +41,7 @@ class Running:
 def command(layout: Layout) -> list[str]:
     """The command line of a cluster's outermost process; it names the cluster's folder and so marks it."""
     return ["unshare", "--mount", "--propagation", "private", "--pid", "--uts", "--ipc", "--net", "--fork", "--kill-child",
-            "--mount-proc", "--", "/bin/bash", str(layout.init)]
+            "--mount-proc", "--", SHELL, str(layout.init)]
 
 
 def find(layout: Layout, proc: Path = PROC) -> Running | None:
@@ -68,6 +70,14 @@ def _child(pid: int, proc: Path = PROC) -> int:
     return 0
 
 
+def program(pid: int, proc: Path = PROC) -> str:
+    """The first word of the command line of *pid*, "" when it is gone."""
+    try:
+        return (proc / str(pid) / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
+    except OSError:
+        return ""
+
+
 def stat(pid: int, proc: Path = PROC) -> tuple[int, str, int]:
     """Parent, state letter and start time (in clock ticks since boot) of *pid*; (0, "", 0) when it is gone."""
     try:
@@ -86,7 +96,8 @@ def start(layout: Layout, environment: dict[str, str] | None = None) -> Running:
     log = layout.logs / "init.log"
     with log.open("wb") as output:
         environment = {"PATH": SEARCH_PATH, "HOME": str(layout.root), "LANG": "C.UTF-8", **(environment or {})}
-        process = subprocess.Popen(  # pylint: disable=consider-using-with  # it outlives this process
+        # It outlives this process, which is the controller's.
+        process = subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
             command(layout), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/",
             env=environment, start_new_session=True, close_fds=True,
         )
@@ -115,6 +126,7 @@ def enter(running: Running, arguments: list[str], **options) -> subprocess.Compl
     options.setdefault("capture_output", True)
     options.setdefault("env", {"PATH": SEARCH_PATH, "LANG": "C.UTF-8"})
     prefix = ["nsenter", f"--target={running.init}", "--mount", "--net", "--uts", "--ipc", "--"]
+    # pylint: disable-next=ansible-bad-function  # run on the controller
     return subprocess.run([*prefix, *arguments], check=False, **options)
 
 
