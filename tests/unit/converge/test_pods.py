@@ -65,7 +65,7 @@ def test_no_trouble(fine):
         # a program that cannot be started writes no log: the runtime's message is all there is
         (pod(containers=[waiting("CrashLoopBackOff", last={"terminated": {
             "exitCode": 128, "reason": "StartError", "message": 'exec: "/none": no such file or directory'}}, restarts=1)]),
-         "main", "no such file or directory", 20.0, False),
+         "main", "no such file or directory", None, True),
         (pod("Pending", [waiting("PodInitializing")], [waiting("CrashLoopBackOff", name="init", last=ended(2), restarts=7)]),
          "init", "crashed 7 times (exit code 2)", 0.0, True),
         (pod("Pending", [waiting("PodInitializing")], [waiting("ImagePullBackOff", name="init")]), "init", "ImagePullBackOff", PULL_GRACE, False),
