@@ -29,6 +29,10 @@ def test_inventory_variables_are_options_of_a_role(inventory, root, load):
     for specs in root.glob("roles/*/meta/argument_specs.yml"):
         for entry in load(specs)["argument_specs"].values():
             known |= set(entry.get("options", {}))
+    # and what a role hands out to the others, which an inventory may know beforehand
+    for tasks in root.glob("roles/*/tasks/*.yml"):
+        for task in load(tasks):
+            known |= set(task.get("ansible.builtin.set_fact", {}))
     named = {name for path in inventory.parent.glob("group_vars/*/*.yml") if "private" not in path.name for name in load(path)}
     assert named - known == set()
 
