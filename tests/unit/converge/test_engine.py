@@ -458,3 +458,18 @@ def test_what_is_not_ready(platform):
     assert not_ready(waiter, releases, known) == ["Deployment app/web: does not exist yet"]
     releases.remove("r", "app")
     assert "release app/r is not installed" in not_ready(waiter, releases, known)
+
+
+def test_run_that_lost_the_cluster_stops_before_the_next_phase(platform):
+    calls = []
+
+    def guard():
+        calls.append(1)
+        if len(calls) > 4:
+            raise ZeroDivisionError
+
+    engine = platform.engine()
+    engine._guard = guard
+    with pytest.raises(ZeroDivisionError):
+        engine.converge([platform.plan(stores={"objects": [OTHER]}, applications={"objects": [CONFIG]})])
+    assert platform.cluster.find("ConfigMap", "d", "app") and platform.cluster.find("ConfigMap", "c", "app") is None

@@ -167,3 +167,18 @@ def test_renews(lock, cluster, monkeypatch):
         while cluster.find("Lease", "openmlops-run", "openmlops")["spec"]["renewTime"] == first:
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+
+def test_run_that_lost_the_cluster_is_told(lock, cluster, monkeypatch):
+    monkeypatch.setattr(lease, "_RENEW_SECONDS", 0.01)
+    import time
+
+    with lock() as held:
+        held.check()
+        cluster.put(held_by("far ann 77 123 boot/pid:[1]"))
+        deadline = time.monotonic() + 10
+        while not held._lost:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with pytest.raises(Busy, match="lost the cluster to host far, user ann, process 77"):
+            held.check()
