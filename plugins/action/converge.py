@@ -27,6 +27,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.secrets.bootstr
 from ansible_collections.openmlops.platform.plugins.plugin_utils.platform_action import PlatformAction
 
 _PLAN_ARGUMENTS = ("component", "namespace", "about", "secrets", "phases", "namespace_labels")
+_REMOVAL_ARGUMENTS = ("component", "state", "purge")
 
 
 class ActionModule(PlatformAction):
@@ -50,7 +51,8 @@ class ActionModule(PlatformAction):
 
     def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Does what the task asks for."""
-        own = {key: args[key] for key in _PLAN_ARGUMENTS if args[key]}
+        absent = args["state"] == "absent"
+        own = {key: args[key] for key in (_REMOVAL_ARGUMENTS if absent else _PLAN_ARGUMENTS) if args[key]}
         if args["defer"]:
             known = (variables.get("ansible_facts") or {}).get("platform_plan") or []
             earlier = [entry for entry in known if entry["component"] != args["component"]]
@@ -59,7 +61,7 @@ class ActionModule(PlatformAction):
         cluster = self.connect(args)
         space = str(self.variable(variables, "platform_namespace", "openmlops"))
         self.say(f"cluster {cluster.server} (context {cluster.context})")
-        if args["state"] == "absent":
+        if absent:
             return self._remove(cluster, space, args)
         return self._converge(cluster, space, args, own)
 
@@ -70,19 +72,20 @@ class ActionModule(PlatformAction):
         cache = Path(os.path.expanduser(str(self._setting("platform_cache_dir", "~/.cache/openmlops"))))
         # Plain values from here on: Ansible's own kinds of text and list carry marks that YAML cannot write.
         raw = json.loads(json.dumps(args["plan"] if args["plan"] is not None else [own]))
+        removals = [entry for entry in raw if entry.get("state") == "absent"]
         wanted = [
             plan.parse(
                 entry, lambda release: charts.resolve(release, source, cache, self.check),
                 lambda name: charts.manifest_text(name, cache, self.check),
             )
-            for entry in raw
+            for entry in raw if entry not in removals
         ]
         engine = self._engine(cluster, space, args)
         if self.check:
-            return self._result(engine.converge(wanted))
+            return self._result(_both(engine, removals, wanted))
         engine.make_space()
         with self._lock(cluster, space) as lock:
-            return self._result(self._engine(cluster, space, args, lock.check).converge(wanted))
+            return self._result(_both(self._engine(cluster, space, args, lock.check), removals, wanted))
 
     def _remove(self, cluster: Cluster, space: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
         engine = self._engine(cluster, space, args)
@@ -174,6 +177,17 @@ class ActionModule(PlatformAction):
         if self._task.diff:
             result["diff"] = [outcome.diff for outcome in changed if outcome.diff]
         return result
+
+
+def _both(engine: Engine, removals: list[dict[str, t.Any]], wanted: list[plan.Plan]) -> Report:
+    """Removes what shall go, the last component first, and converges what shall stay."""
+    report = Report()
+    for entry in reversed(removals):
+        done = engine.remove([entry["component"]], bool(entry.get("purge")))
+        report.outcomes += done.outcomes
+        report.seconds.update(done.seconds)
+    done = engine.converge(wanted)
+    return Report(report.outcomes + done.outcomes, {**report.seconds, **done.seconds})
 
 
 def _described(outcome: Outcome) -> dict[str, str]:

@@ -6,17 +6,31 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 import typing as t
 
-from ansible_collections.openmlops.platform.plugins.module_utils.converge import definitions, readiness, record
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import (
+    definitions,
+    masking,
+    readiness,
+    record,
+)
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import plan as plans
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import (
     Outcome,
     apply_objects,
     delete_objects,
 )
-from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import LABELS, Object, Ref, is_kept, ref
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import (
+    LABELS,
+    WHEN_REMOVED_ANNOTATION,
+    Object,
+    Ref,
+    comparable,
+    is_kept,
+    ref,
+)
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Releases
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
@@ -166,6 +180,8 @@ class Engine:
             if found is None:
                 continue
             started = time.monotonic()
+            if not purge:
+                report.outcomes += self._put_to_rest(found)
             # Objects first: an operator that goes with a release may have to let go of them.
             members = [member.as_object() for member in found.members]
             report.outcomes += self._delete(self._doomed(members, purge))
@@ -183,6 +199,22 @@ class Engine:
                 known.pop(component)
             report.seconds[component] = round(time.monotonic() - started, 1)
         return report
+
+    def _put_to_rest(self, found: record.Record) -> list[Outcome]:
+        """Applies what objects that stay ask for when their component goes, and waits for it."""
+        resting: list[Object] = []
+        outcomes: list[Outcome] = []
+        for member in found.members:
+            live = self._exists(member.as_object())
+            patch = ((live or {}).get("metadata", {}).get("annotations") or {}).get(WHEN_REMOVED_ANNOTATION)
+            if live and patch:
+                after = self._cluster.patch_merge(live, json.loads(patch), dry_run=self._check)
+                changed = comparable(live) != comparable(after)
+                outcomes.append(Outcome(ref(live), "updated" if changed else "unchanged", masking.diff(live, after)))
+                resting.append(live)
+        if resting and not self._check:
+            self._waiter.wait(resting)
+        return outcomes
 
     def _doomed(self, objects: list[Object], purge: bool) -> list[Object]:
         """Returns those of the objects that exist and may go."""

@@ -15,6 +15,8 @@ Object = dict[str, t.Any]
 LABELS = {"app.kubernetes.io/managed-by": "openmlops", "app.kubernetes.io/part-of": "openmlops-platform"}
 COMPONENT_LABEL = "openmlops.io/component"
 KEEP_ANNOTATION = "openmlops.io/keep"
+# A JSON merge patch for an object that outlives its component, such as one that puts a database to sleep.
+WHEN_REMOVED_ANNOTATION = "openmlops.io/when-removed"
 
 # Kinds that hold data, or whose removal removes others' data: never deleted unless a purge is asked for.
 _KEPT_KINDS = {"Namespace", "PersistentVolumeClaim", "PersistentVolume", "CustomResourceDefinition", "Secret"}

@@ -10,7 +10,7 @@ import dataclasses
 import time
 import typing as t
 
-from ansible_collections.openmlops.platform.plugins.module_utils.converge import helm_state, masking
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import helm_state, masking, ownership
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import Outcome, apply_objects
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.helm_state import (
     CHART_ANNOTATION,
@@ -143,7 +143,7 @@ class Releases:
     def _install(self, release: Release, newest: Revision | None) -> Outcome:
         self._say(f"{release}: {'upgrading' if newest else 'installing'} {release.chart.rpartition('/')[2]}")
         diff = self._preview(release, newest) if self._show else None
-        result = self._upgrade({**_chart_args(release), "release_values": release.values, "create_namespace": False,
+        result = self._upgrade(release, newest, {**_chart_args(release), "release_values": release.values, "create_namespace": False,
                                 "history_max": 5})
         found = helm_state.revisions(self._cluster, release.name, release.namespace)
         if not found or found[0].status != "deployed":
@@ -159,11 +159,17 @@ class Releases:
         self._note(release, found[0])
         return Outcome(release.ref, "updated" if newest else "created", diff)
 
-    def _upgrade(self, args: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _take_over(self, objects: list[Object]) -> None:
+        with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(lambda obj: ownership.take_over(self._cluster, obj, "helm"), objects))
+
+    def _upgrade(self, release: Release, newest: Revision | None, args: dict[str, t.Any]) -> dict[str, t.Any]:
         """Runs Helm; a second time with force when somebody else wrote a field that the chart speaks of.
 
         Helm 4 applies on the server's side and refuses to overrule anybody. Here the chart decides.
         """
+        if newest:
+            self._take_over(self._objects(release, newest))
         try:
             return self._run_helm("helm", args)
         except HelmError as error:
@@ -184,6 +190,8 @@ class Releases:
         if helm_state.live_digest(pairs) == revision.annotation(LIVE_ANNOTATION):
             return [Outcome(release.ref, "unchanged")]
         # Somebody changed or removed objects of the release: put back what its manifest says, in Helm's name.
+        if not self._check:
+            self._take_over(objects)
         outcomes = [entry for entry in apply_objects(self._cluster, objects, check=self._check, manager="helm") if entry.changed]
         if not self._check:
             self._note(release, revision)
