@@ -58,7 +58,7 @@ def problems(state_dir: Path, mounts: Path = Path("/proc/self/mounts")) -> list[
     folder = next(parent for parent in (state_dir, *state_dir.parents) if parent.exists())
     kind = filesystem(folder, mounts)
     if kind.startswith(UNSUITABLE):
-        found.append(f"{state_dir} lies on a {kind} file system, which containers cannot be kept on: set OPENMLOPS_STATE "
+        found.append(f"{state_dir} lies on a file system of the type {kind}, which containers cannot be kept on: set OPENMLOPS_STATE "
                      "to a folder on a local disk (ext4, xfs, btrfs) or on a volume.")
     found += disk_problems(state_dir, LEAST_FREE_BYTES)
     if not _kernel_has("overlay"):

@@ -106,4 +106,4 @@ def test_a_state_folder_that_cannot_work_is_refused_with_its_cure(tmp_path):
     mounts = tmp_path / "mounts"
     mounts.write_text("overlay / overlay rw 0 0\n")
     words = " ".join(preflight.problems(Path("/run/user/0/openmlops"), mounts))
-    assert "lies below /run" in words and "overlay file system" in words and "OPENMLOPS_STATE" in words
+    assert "lies below /run" in words and "of the type overlay" in words and "OPENMLOPS_STATE" in words
