@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.settings import DOMAIN, Addresses, Settings
 
 CNI_PLUGINS = "/usr/lib/cni"
+# What keeps nothing: it is ended at once when the node is, and does not wait for its last clients.
+STATELESS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kube-router")
 # Kernel settings of the host that the kubelet would change. It finds the values it wants in files of ours instead, and
 # the host keeps its own.
 TUNABLES = {
@@ -76,7 +79,7 @@ set_network bridge/bridge-nf-call-ip6tables 1
 # The action puts this process into its control group before it lets it go on.
 until [ -e {NODE}/run/go ]; do sleep 0.02; done
 rm -f {NODE}/run/go
-exec {python} -m supervisor.supervisord --nodaemon --configuration {NODE}/etc/supervisord.conf
+exec {shlex.quote(python)} -m supervisor.supervisord --nodaemon --configuration {NODE}/etc/supervisord.conf
 """
 
 
@@ -104,6 +107,7 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 serverurl=unix://{NODE}/run/supervisor.sock
 """]
     for order, name in enumerate(names, start=1):
+        signal = "KILL" if name in STATELESS else "TERM"
         parts.append(f"""[program:{name}]
 command={NODE}/etc/programs/{name}
 priority={order}
@@ -111,6 +115,7 @@ autostart=true
 autorestart=true
 startsecs=1
 startretries=1000000
+stopsignal={signal}
 stopwaitsecs=5
 redirect_stderr=true
 stdout_logfile={NODE}/logs/{name}.log

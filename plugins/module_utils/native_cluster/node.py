@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import calendar
+import contextlib
 import datetime
 import os
 import shutil
@@ -114,6 +115,8 @@ class Node:
             if self.layout.root.exists():
                 shutil.rmtree(self.layout.root)
                 changed = True
+        with contextlib.suppress(OSError):  # other clusters are in it
+            self.layout.base.rmdir()
         return changed
 
     def exists(self) -> bool:
@@ -252,17 +255,21 @@ class Node:
         node = api.get(f"/api/v1/nodes/{self.settings.node_name}")
         if node is None:
             return "the kubelet to register its node"
-        lease = api.get(f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{self.settings.node_name}")
-        renewed = _timestamp(((lease or {}).get("spec") or {}).get("renewTime", ""))
-        if renewed < since:
-            return "the kubelet"
         ready = _condition(node, "Ready")
+        if self._heard(api, ready) < since:
+            return "the kubelet"
         if ready.get("status") != "True":
             return f"the node to become ready ({_short(ready.get('message', ''))})"
         if api.get("/api/v1/namespaces/default/serviceaccounts/default") is None:
             return "the controller manager"
         down = sorted(name for name, state in states.items() if state["statename"] not in ("RUNNING", "STARTING"))
         return f"{', '.join(down)} to come back" if down else ""
+
+    def _heard(self, api: Api, ready: dict[str, Any]) -> float:
+        """When the kubelet last spoke: it renews a lease, which a new node gets late, and reports its state now and then."""
+        lease = api.get(f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{self.settings.node_name}")
+        renewed = ((lease or {}).get("spec") or {}).get("renewTime", "")
+        return max(_timestamp(renewed), _timestamp(ready.get("lastHeartbeatTime", "")))
 
     def _ready(self) -> bool:
         """Whether everything runs, asked once."""
