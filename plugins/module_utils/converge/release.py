@@ -113,8 +113,8 @@ class Releases:
             self._run_helm("helm", {"release_name": name, "release_namespace": namespace, "release_state": "absent"})
             for left in helm_state.revisions(self._cluster, name, namespace):
                 self._cluster.delete(left.secret)
-        return Outcome(target, "deleted", {"before_header": str(target), "after_header": str(target),
-                                           "before": f"{target}\n", "after": ""})
+        diff = {"before_header": str(target), "after_header": str(target), "before": f"{target}\n", "after": ""}
+        return Outcome(target, "deleted", diff)
 
     def workloads(self, name: str, namespace: str) -> list[Object]:
         """Returns the objects that a release consists of; empty when it is not installed."""
@@ -143,8 +143,8 @@ class Releases:
     def _install(self, release: Release, newest: Revision | None) -> Outcome:
         self._say(f"{release}: {'upgrading' if newest else 'installing'} {release.chart.rpartition('/')[2]}")
         diff = self._preview(release, newest) if self._show else None
-        result = self._upgrade(release, newest, {**_chart_args(release), "release_values": release.values, "create_namespace": False,
-                                "history_max": 5})
+        args = {**_chart_args(release), "release_values": release.values, "create_namespace": False, "history_max": 5}
+        result = self._upgrade(release, newest, args)
         found = helm_state.revisions(self._cluster, release.name, release.namespace)
         if not found or found[0].status != "deployed":
             status = found[0].status if found else "absent"
@@ -228,13 +228,11 @@ class Releases:
         except (HelmError, KubeError, KeyError):
             return _values_diff(release, newest.payload().get("config"))
         new = {ref(obj): obj for obj in helm_state.manifest_objects(text)}
-        named = sorted({*old, *new})
+        changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
         return {
             "before_header": str(release), "after_header": str(release),
-            "before": "---\n".join(masking.as_yaml(masking.masked(old[key], new.get(key))) for key in named
-                              if key in old and old[key] != new.get(key)),
-            "after": "---\n".join(masking.as_yaml(masking.masked(new[key], old.get(key))) for key in named
-                             if key in new and new[key] != old.get(key)),
+            "before": "---\n".join(masking.as_yaml(masking.masked(old[k], new.get(k))) for k in changed if k in old),
+            "after": "---\n".join(masking.as_yaml(masking.masked(new[k], old.get(k))) for k in changed if k in new),
         }
 
 
