@@ -14,15 +14,16 @@ from pathlib import Path
 
 from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.lock import CatalogueError
 from ansible_collections.openmlops.platform.plugins.module_utils.charts.source import ChartSourceError
-from ansible_collections.openmlops.platform.plugins.module_utils.converge import charts, plan
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import charts, masking, plan
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import ApplyError, Outcome
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.engine import Engine, Report
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.lease import Busy, RunLock
-from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Ref
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Ref, ref
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.plan import PlanError
-from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import HelmError, Releases
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import HelmError, Releases, values_diff
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter, WaitError
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Unreachable
 from ansible_collections.openmlops.platform.plugins.module_utils.secrets.bootstrap import SecretError, bootstrap
 from ansible_collections.openmlops.platform.plugins.plugin_utils.platform_action import PlatformAction
 
@@ -58,7 +59,14 @@ class ActionModule(PlatformAction):
             earlier = [entry for entry in known if entry["component"] != args["component"]]
             return {"changed": False, "ansible_facts": {"platform_plan": [*earlier, own]}}
         self._variables = variables
-        cluster = self.connect(args)
+        try:
+            cluster = self.connect(args)
+            if self.check and "local_cluster_provider" in variables:
+                cluster.version()
+        except Unreachable:
+            if not self.check or "local_cluster_provider" not in variables:
+                raise
+            return self._imagine(args, own)
         space = str(self.variable(variables, "platform_namespace", "openmlops"))
         self.say(f"cluster {cluster.server} (context {cluster.context})")
         if absent:
@@ -68,6 +76,18 @@ class ActionModule(PlatformAction):
     def _converge(
         self, cluster: Cluster, space: str, args: dict[str, t.Any], own: dict[str, t.Any]
     ) -> dict[str, t.Any]:
+        wanted, removals = self._plans(args, own)
+        engine = self._engine(cluster, space, args)
+        if self.check:
+            return self._result(_both(engine, removals, wanted))
+        engine.make_space()
+        with self._lock(cluster, space) as lock:
+            return self._result(_both(self._engine(cluster, space, args, lock.check), removals, wanted))
+
+    def _plans(
+        self, args: dict[str, t.Any], own: dict[str, t.Any]
+    ) -> tuple[list[plan.Plan], list[dict[str, t.Any]]]:
+        """Returns the plans of what shall be there, and the entries of what shall go."""
         source = str(self._setting("platform_chart_source", "upstream"))
         cache = Path(os.path.expanduser(str(self._setting("platform_cache_dir", "~/.cache/openmlops"))))
         # Plain values from here on: Ansible's own kinds of text and list carry marks that YAML cannot write.
@@ -80,12 +100,17 @@ class ActionModule(PlatformAction):
             )
             for entry in raw if entry not in removals
         ]
-        engine = self._engine(cluster, space, args)
-        if self.check:
-            return self._result(_both(engine, removals, wanted))
-        engine.make_space()
-        with self._lock(cluster, space) as lock:
-            return self._result(_both(self._engine(cluster, space, args, lock.check), removals, wanted))
+        return wanted, removals
+
+    def _imagine(self, args: dict[str, t.Any], own: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Returns what a run would make on a local cluster that does not run yet, as far as nobody can be asked."""
+        self.say("the local cluster does not run: this is what would be made on an empty one")
+        report = Report()
+        for entry in self._plans(args, own)[0]:
+            for phase in (entry.phases[name] for name in plan.PHASES if name in entry.phases):
+                report.outcomes += [Outcome(ref(obj), "created", masking.diff(None, obj)) for obj in phase.objects]
+                report.outcomes += [Outcome(rel.ref, "created", values_diff(rel, None)) for rel in phase.releases]
+        return self._result(report)
 
     def _remove(self, cluster: Cluster, space: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
         engine = self._engine(cluster, space, args)

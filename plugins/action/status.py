@@ -27,6 +27,7 @@ class ActionModule(PlatformAction):
         "dest": {"type": "path"},
         "dest_format": {"type": "str", "choices": ["json", "table"], "default": "json"},
         "show": {"type": "bool", "default": False},
+        "seconds": {"type": "dict", "default": {}},
     }
 
     def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -63,6 +64,9 @@ class ActionModule(PlatformAction):
         if args["show"]:
             for line in status.table(document).splitlines():
                 self.say(line)
+            spent = [f"{phase} {float(seconds):.0f} s" for phase, seconds in args["seconds"].items() if float(seconds) >= 1]
+            if spent:
+                self.say(f"time spent: {', '.join(spent)}")
 
 
 def _no_helm(_module: str, _args: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -37,6 +37,10 @@ options:
     description: Print the report as a table.
     type: bool
     default: false
+  seconds:
+    description: With O(show), seconds by what they were spent on, to be told with the report.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Changes nothing in any mode.

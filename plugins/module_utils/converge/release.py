@@ -220,13 +220,13 @@ class Releases:
     def _preview(self, release: Release, newest: Revision | None) -> dict[str, str]:
         """Returns the difference between the manifest as recorded and as it would be, without any Secret's value."""
         if newest is None:
-            return _values_diff(release, None)
+            return values_diff(release, None)
         old = {ref(obj): obj for obj in newest.objects()}
         try:
             text = self._run_helm("helm_template", {**_chart_args(release), "release_values": release.values,
                                                     "include_crds": False})["stdout"]
         except (HelmError, KubeError, KeyError):
-            return _values_diff(release, newest.payload().get("config"))
+            return values_diff(release, newest.payload().get("config"))
         new = {ref(obj): obj for obj in helm_state.manifest_objects(text)}
         changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
         return {
@@ -247,7 +247,8 @@ def _chart_args(release: Release) -> dict[str, t.Any]:
     return args
 
 
-def _values_diff(release: Release, before: dict[str, t.Any] | None) -> dict[str, str]:
+def values_diff(release: Release, before: dict[str, t.Any] | None) -> dict[str, str]:
+    """Returns the difference between values as recorded and as wanted, with what tells of a secret hidden."""
     return {
         "before_header": str(release), "after_header": str(release),
         "before": masking.as_yaml(masking.masked_values(before)) if before else "",

@@ -114,6 +114,31 @@ def test_plan_of_several_components(connected, cluster):
     assert cluster.find("Namespace", "one") and cluster.find("Namespace", "two") and cluster.find("ConfigMap", "component-one", "ml")
 
 
+def test_a_plan_may_remove_and_make(connected, cluster):
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "one"}}
+    plan = [{"component": "one", "namespace": "one", "phases": {"stores": {"objects": [config]}}}]
+    action(converge, plan=plan).run(task_vars={})
+    deferred = action(converge, component="one", state="absent", purge=True, defer=True).run(task_vars={})
+    removal = deferred["ansible_facts"]["platform_plan"]
+    assert removal == [{"component": "one", "state": "absent", "purge": True}]
+    result = action(converge, plan=[*removal, {"component": "two", "namespace": "two"}]).run(task_vars={})
+    assert result["changed"] and cluster.find("Namespace", "two")
+    assert not cluster.find("ConfigMap", "c", "one") and not cluster.find("Namespace", "one")
+
+
+def test_check_mode_while_the_local_cluster_does_not_run(tmp_path):
+    """Nobody can be asked, so everything would be made; a real run, or another cluster, is an error."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"}, "stringData": {"p": "s3cret"}}
+    args = {"kubeconfig": str(tmp_path / "none"), "context": "c", "component": "web", "namespace": "n",
+            "phases": {"stores": {"objects": [secret]}}}
+    planned = action(converge, check=True, diff=True, **args).run(task_vars={"local_cluster_provider": "native"})
+    assert planned["changed"] and [entry["name"] for entry in planned["objects"]] == ["n", "s"]
+    assert "s3cret" not in json.dumps(planned)
+    for check, variables in ((False, {"local_cluster_provider": "native"}), (True, {})):
+        with pytest.raises(Exception, match="there is no file"):
+            action(converge, check=check, **args).run(task_vars=variables)
+
+
 def test_values_of_variables_are_put_in_at_the_last_moment():
     found = action(converge)
     found._variables = {"mlflow_password": "given", "mlflow_empty": ""}

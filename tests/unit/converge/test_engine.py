@@ -332,6 +332,18 @@ def test_remove_keeps_data(platform):
     assert not platform.remove("mlflow").changed
 
 
+def test_what_stays_is_put_to_rest(platform, cluster):
+    """An object that keeps data says how it sleeps while its component is away."""
+    rest = '{"metadata": {"annotations": {"asleep": "on"}}}'
+    notes = {"openmlops.io/keep": "true", "openmlops.io/when-removed": rest, "asleep": "off"}
+    database = manifest("ConfigMap", "database", "app", data={"a": "1"}, metadata={"annotations": notes})
+    platform.run(platform.plan(stores={"objects": [database]}))
+    report = platform.remove("mlflow")
+    assert report.changed and cluster.find("ConfigMap", "database", "app")["metadata"]["annotations"]["asleep"] == "on"
+    platform.run(platform.plan(stores={"objects": [database]}))
+    assert cluster.find("ConfigMap", "database", "app")["metadata"]["annotations"]["asleep"] == "off"
+
+
 def test_purge_after_a_removal_leaves_nothing(platform):
     before = set(platform.cluster.objects)
     platform.run(platform.plan(secrets=[PASSWORD], **FULL))
