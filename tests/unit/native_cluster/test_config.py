@@ -107,3 +107,17 @@ def test_a_state_folder_that_cannot_work_is_refused_with_its_cure(tmp_path):
     mounts.write_text("overlay / overlay rw 0 0\n")
     words = " ".join(preflight.problems(Path("/run/user/0/openmlops"), mounts))
     assert "lies below /run" in words and "of the type overlay" in words and "OPENMLOPS_STATE" in words
+
+
+def test_a_full_disk_is_told_with_its_cure(tmp_path, monkeypatch):
+    usage = preflight.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _path: usage._replace(free=100 * 1024**2))
+    assert preflight.disk_problems(tmp_path / "state", 50 * 1024**2) == []
+    (problem,) = preflight.disk_problems(tmp_path / "state", preflight.TIGHT_BYTES)
+    assert "is full: 100 MiB are free, 600 MiB are needed" in problem and "OPENMLOPS_STATE" in problem
+
+
+def test_missing_programs_are_named_by_package(monkeypatch):
+    monkeypatch.setattr(preflight.shutil, "which", lambda program, path=None: None if program in ("ctr", "runc") else "/bin/x")
+    missing = preflight.missing_packages()
+    assert "containerd" in missing and "runc" in missing and "ipset" not in missing
