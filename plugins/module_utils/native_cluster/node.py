@@ -101,6 +101,9 @@ class Node:
         """End the cluster and keep its data; returns whether anything was there to end."""
         with self._locked():
             running = process.find(self.layout)
+            if not running and process.namesake(self.layout):
+                # Control groups of this name are those of the other one.
+                return False
             points = cgroup.hierarchies()
             left = any((point / self.settings.cgroup).exists() for point in points)
             if not running and not left:
@@ -148,6 +151,10 @@ class Node:
         missing = preflight.missing_packages()
         if missing:
             found.append(f"Debian packages are missing: apt-get install {' '.join(missing)}")
+        other = process.namesake(self.layout)
+        if other:
+            found.append(f"A cluster named {self.settings.name} with another state folder runs on this machine ({other}). "
+                         "Give this one another local_cluster_name, or stop that one first.")
         if found:
             raise NodeError(" ".join(found))
         earlier = read_json(self.layout.facts)

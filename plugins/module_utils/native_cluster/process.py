@@ -62,6 +62,23 @@ def find(layout: Layout, proc: Path = PROC) -> Running | None:
     return None
 
 
+def namesake(layout: Layout, proc: Path = PROC) -> str:
+    """The folder of a running cluster of the same name in another state folder, "" when there is none."""
+    head = ("\0".join(command(layout)[:-1]) + "\0").encode()
+    tail_of_path = f"/{layout.name}/etc/init".encode()
+    for entry in proc.iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            line = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        script = line.removeprefix(head).rstrip(b"\0")
+        if line.startswith(head) and script.endswith(tail_of_path) and script != str(layout.init).encode():
+            return script.removesuffix(b"/etc/init").decode(errors="replace")
+    return ""
+
+
 def _child(pid: int, proc: Path = PROC) -> int:
     """The first child of *pid*, 0 when it has none."""
     for entry in proc.iterdir():

@@ -84,6 +84,18 @@ def test_a_node_is_found_by_its_folder(tmp_path):
     assert process.stat(11, proc) == (10, "S", 4711)
 
 
+def test_a_cluster_of_the_same_name_elsewhere_is_no_node_of_ours(tmp_path):
+    layout, elsewhere = Layout(tmp_path / "state", "local"), Layout(tmp_path / "elsewhere", "local")
+    proc = tmp_path / "proc"
+    proc.mkdir()
+    _proc(proc, 10, 1, process.command(layout))
+    _proc(proc, 11, 10, ["/bin/bash", str(layout.init)])
+    assert process.namesake(layout, proc) == ""
+    assert process.namesake(elsewhere, proc) == str(layout.root)
+    assert process.find(elsewhere, proc) is None
+    assert process.namesake(Layout(tmp_path / "state", "cal"), proc) == ""
+
+
 def test_cgroups_of_version_1_get_processors_and_memory(tmp_path):
     point = tmp_path / "cpuset"
     point.mkdir()
