@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import status
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Releases
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Unreachable
 from ansible_collections.openmlops.platform.plugins.plugin_utils.platform_action import PlatformAction
 
@@ -24,6 +26,7 @@ class ActionModule(PlatformAction):
     ARGUMENTS: t.ClassVar[dict[str, dict[str, t.Any]]] = {
         "components": {"type": "list", "elements": "str", "default": []},
         "must_be_ready": {"type": "bool", "default": False},
+        "timeout": {"type": "float", "default": 0.0},
         "dest": {"type": "path"},
         "dest_format": {"type": "str", "choices": ["json", "table"], "default": "json"},
         "show": {"type": "bool", "default": False},
@@ -43,10 +46,7 @@ class ActionModule(PlatformAction):
             cluster = self.connect(args)
             document["cluster"].update(server=cluster.server, version=cluster.version(), reachable=True)
             space = str(self.variable(variables, "platform_namespace", "openmlops"))
-            document["components"] = status.read(
-                cluster, space, Releases(cluster, _no_helm, self.say), Waiter(cluster, self.say, 0.0), gateway,
-                args["components"],
-            )
+            document["components"] = self._read(cluster, space, gateway, args)
         except Unreachable as error:
             if args["must_be_ready"]:
                 raise
@@ -56,6 +56,27 @@ class ActionModule(PlatformAction):
         if args["must_be_ready"] and waiting:
             raise AnsibleActionFail("not ready: " + "; ".join(waiting))
         return {"changed": False, "status": document}
+
+    def _read(
+        self, cluster: Cluster, space: str, gateway: str, args: dict[str, t.Any]
+    ) -> list[dict[str, t.Any]]:
+        """Reads the components; until all are ready, or the time is over.
+
+        Right after a node has come back, what is told of its pods is from before for some seconds.
+        """
+        end, said = time.monotonic() + args["timeout"], time.monotonic()
+        while True:
+            found = status.read(
+                cluster, space, Releases(cluster, _no_helm, self.say), Waiter(cluster, self.say, 0.0), gateway,
+                args["components"],
+            )
+            waiting = [entry["reason"] for entry in found if not entry["ready"]]
+            if not waiting or time.monotonic() >= end:
+                return found
+            if time.monotonic() - said >= 10.0:
+                self.say(f"waiting for {'; '.join(waiting)}")
+                said = time.monotonic()
+            time.sleep(1.0)
 
     def _write(self, args: dict[str, t.Any], document: dict[str, t.Any]) -> None:
         if args["dest"]:

@@ -25,6 +25,10 @@ options:
     description: Fail when one of them is not ready, with its reason.
     type: bool
     default: false
+  timeout:
+    description: Seconds to wait until all of them are ready.
+    type: float
+    default: 0.0
   dest:
     description: File on the controller that the report is written to.
     type: path

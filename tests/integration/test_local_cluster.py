@@ -273,7 +273,10 @@ def test_a_killed_component_comes_back(cluster, layout, lab, name):
 def _host_pid(running: process.Running, inside: int) -> int:
     """The host's pid of a process inside the node."""
     for pid in _members(running):
-        lines = (Path("/proc") / str(pid) / "status").read_text().splitlines()
+        try:
+            lines = (Path("/proc") / str(pid) / "status").read_text().splitlines()
+        except FileNotFoundError:
+            continue  # it has ended meanwhile
         chain = next(line.split()[1:] for line in lines if line.startswith("NSpid:"))
         if len(chain) == 2 and chain[1] == str(inside):
             return pid

@@ -226,7 +226,8 @@ class Node:
                 if state["statename"] in ("STOPPED", "FATAL"):
                     supervisor.start(self.layout.supervisor_socket, name)
                     changed = True
-            missing = self._missing(states, since=self._started(running))
+            since = self._started(running)
+            missing = self._missing(states, since) or self._unseen_pods(since)
             if not missing:
                 self._finish(time.monotonic() - begin, changed or bool(told))
                 return changed
@@ -271,6 +272,16 @@ class Node:
             return "the controller manager"
         down = sorted(name for name, state in states.items() if state["statename"] not in ("RUNNING", "STARTING"))
         return f"{', '.join(down)} to come back" if down else ""
+
+    def _unseen_pods(self, since: float) -> str:
+        """Pods whose state is still told as before the node ended, in words; "" when there are none.
+
+        Whoever waits for a Deployment right after a restart would otherwise be told that it is ready.
+        """
+        api = Api(read_json(self.layout.facts).get("node_address", ""), self.layout.pki)
+        listed = api.get(f"/api/v1/pods?fieldSelector=spec.nodeName%3D{self.settings.node_name}") or {}
+        old = [pod["metadata"]["name"] for pod in listed.get("items", []) if _told_ready_before(pod, since)]
+        return f"the kubelet to look at {len(old)} pods again" if old else ""
 
     def _heard(self, api: Api, ready: dict[str, Any]) -> float:
         """When the kubelet last spoke: it renews a lease, which a new node gets late, and reports its state now and then."""
@@ -354,11 +365,21 @@ class Node:
 
 
 def _condition(node: dict[str, Any], kind: str) -> dict[str, Any]:
-    """The condition *kind* of a Node object; empty when it has none."""
+    """The condition *kind* of a Node or Pod; empty when it has none."""
     for condition in node.get("status", {}).get("conditions", []):
         if condition["type"] == kind:
             return condition
     return {}
+
+
+def _told_ready_before(pod: dict[str, Any], since: float) -> bool:
+    """Whether a pod counts as ready for containers that were started before *since*, all of which have ended."""
+    status = pod.get("status") or {}
+    if status.get("phase") != "Running" or _condition(pod, "Ready").get("status") != "True":
+        return False
+    starts = [((entry.get("state") or {}).get("running") or {}).get("startedAt", "")
+              for entry in status.get("containerStatuses") or []]
+    return any(text and _timestamp(text) < since for text in starts)
 
 
 def _timestamp(text: str) -> float:

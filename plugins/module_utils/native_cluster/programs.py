@@ -21,6 +21,10 @@ ETCD = "https://127.0.0.1:2379"
 # What a script does until its program can start.
 WAIT_ETCD = "until (exec 3<>/dev/tcp/127.0.0.1/2379) 2>/dev/null; do sleep 0.1; done"
 WAIT_API = "until (exec 3<>/dev/tcp/{node}/6443) 2>/dev/null; do sleep 0.1; done"
+# Pods that ask the API server by its Service fail, and are held back for longer each time, until kube-proxy has its rules.
+# On the very first start kube-proxy waits for the node itself, so this ends in any case.
+WAIT_SERVICES = ("for _ in {{1..50}}; do if (exec 3<>/dev/tcp/{service}/443) 2>/dev/null; then break; fi; "
+                 "[ -n \"$(ls -A /var/lib/kubelet/pods 2>/dev/null)\" ] || break; sleep 0.1; done")
 WAIT_CONTAINERD = f"until [ -S {CONTAINERD_SOCKET} ]; do sleep 0.1; done"
 
 
@@ -144,7 +148,8 @@ def scripts(settings: Settings, addresses: Addresses) -> dict[str, str]:
         "kube-apiserver": _script(api_server(settings, addresses), WAIT_ETCD),
         "kube-controller-manager": _script(controller_manager(settings), api),
         "kube-scheduler": _script(scheduler(), api),
-        "kubelet": _script(kubelet(settings, addresses), WAIT_CONTAINERD, api),
+        "kubelet": _script(kubelet(settings, addresses), WAIT_CONTAINERD, api,
+                           WAIT_SERVICES.format(service=settings.service_address(1))),
         "kube-proxy": _script(kube_proxy(), api),
     }
     if "kube-router" in settings.binaries:

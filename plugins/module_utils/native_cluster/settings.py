@@ -15,7 +15,7 @@ from pathlib import Path
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.errors import NodeError
 
 # Raised when the files that are rendered from the same settings change, so that a running node takes them over.
-RECIPE = 1
+RECIPE = 2
 # The programs that the node itself runs. Others that were built (for images, for the controller) do not concern it.
 PROGRAMS = ("kubernetes", "kube-router")
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
