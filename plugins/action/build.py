@@ -16,6 +16,7 @@ from ansible.utils.display import Display
 from ansible_collections.openmlops.platform.plugins.module_utils.build.builder import Builder
 from ansible_collections.openmlops.platform.plugins.module_utils.build.errors import BuildError
 from ansible_collections.openmlops.platform.plugins.module_utils.build.inputs import cache_dir
+from ansible_collections.openmlops.platform.plugins.plugin_utils.worker import end_with_playbook
 
 COLLECTION = Path(__file__).resolve().parents[2]
 ARGUMENTS = {
@@ -37,6 +38,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the task and return its result."""
         result = super().run(tmp, task_vars)
+        end_with_playbook()
         _spec, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
         root = Path(args["root"]) if args["root"] else COLLECTION
         cache = Path(args["cache_dir"]) if args["cache_dir"] else cache_dir()

@@ -15,6 +15,7 @@ from ansible.utils.display import Display
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster import images
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.errors import NodeError
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.layout import Layout
+from ansible_collections.openmlops.platform.plugins.plugin_utils.worker import end_with_playbook
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -35,6 +36,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the task and return its result."""
         result = super().run(tmp, task_vars)
+        end_with_playbook()
         _spec, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
         layout = Layout(Path(args["state_dir"]), args["name"])
         try:

@@ -16,6 +16,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster 
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.errors import NodeError
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.node import Node
 from ansible_collections.openmlops.platform.plugins.module_utils.native_cluster.settings import Settings
+from ansible_collections.openmlops.platform.plugins.plugin_utils.worker import end_with_playbook
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -42,6 +43,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the task and return its result."""
         result = super().run(tmp, task_vars)
+        end_with_playbook()
         _spec, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
         state, base = args.pop("state"), Path(args.pop("state_dir"))
         try:

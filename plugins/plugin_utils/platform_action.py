@@ -18,6 +18,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster, connect, connection_spec
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import KubeError
+from ansible_collections.openmlops.platform.plugins.plugin_utils.worker import end_with_playbook
 
 display = Display()
 
@@ -51,6 +52,7 @@ class PlatformAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Validates the arguments, calls ``act`` and turns expected errors into one clear failure."""
         super().run(tmp, task_vars)
+        end_with_playbook()
         variables = task_vars or {}
         self._fill_connection(self._task.args, variables)
         _result, args = self.validate_argument_spec(

@@ -10,8 +10,11 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def converged(cluster):
@@ -20,6 +23,25 @@ def converged(cluster):
     second = cluster.run("up").ok()
     assert second.changed == 0, second.text[-6000:]
     return second
+
+
+def no_worker_is_left():
+    """Whether every worker of a killed run has ended; Ansible gives each a session of its own."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        orphans = []
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parent = status.read_text().rpartition(")")[2].split()[1]
+                words = (status.parent / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if parent == "1" and b"ansible-playbook" in words and str(ROOT).encode() in words:
+                orphans.append(status.parent.name)
+        if not orphans:
+            return True
+        time.sleep(0.2)
+    return False
 
 
 def runs_in_mlflow(cluster):
@@ -139,6 +161,7 @@ def test_a_killed_run_converges_when_run_again(cluster):
         time.sleep(point)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+        assert no_worker_is_left(), "a worker of the killed run goes on"
         print(f"  | killed after {point:.1f} of {length:.1f} s")
         converged(cluster)
 
