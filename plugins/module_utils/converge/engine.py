@@ -184,9 +184,13 @@ class Engine:
                 report.outcomes += self._put_to_rest(found)
             # Objects first: an operator that goes with a release may have to let go of them.
             members = [member.as_object() for member in found.members]
-            report.outcomes += self._delete(self._doomed(members, purge))
+            doomed = self._doomed(members, purge)
+            # A claim goes only when the release's pods, which use it, have gone.
+            claims = [obj for obj in doomed if obj["kind"] == "PersistentVolumeClaim"]
+            report.outcomes += self._delete([obj for obj in doomed if obj not in claims])
             for space, name in found.releases:
                 report.outcomes.append(self._releases.remove(name, space))
+            report.outcomes += self._delete(claims)
             if purge:
                 report.outcomes += self._purge_namespaces(found, known)
             # While anything is left behind the record stays, so that a later purge still knows what there is.

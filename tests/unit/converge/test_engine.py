@@ -332,6 +332,25 @@ def test_remove_keeps_data(platform):
     assert not platform.remove("mlflow").changed
 
 
+def test_a_claim_goes_after_the_release_that_uses_it(platform, cluster):
+    platform.run(platform.plan(stores={"objects": [CLAIM], "releases": [RELEASE]}))
+    order = []
+    remove, delete = platform.helm, cluster.delete
+
+    class Helm:
+        def __call__(self, module, args):
+            order.append("release")
+            return remove(module, args)
+
+    def noted(ref, *args, **options):
+        order.append(ref["kind"])
+        return delete(ref, *args, **options)
+
+    platform.helm, cluster.delete = Helm(), noted
+    platform.remove("mlflow", purge=True)
+    assert order.index("release") < order.index("PersistentVolumeClaim")
+
+
 def test_what_stays_is_put_to_rest(platform, cluster):
     """An object that keeps data says how it sleeps while its component is away."""
     rest = '{"metadata": {"annotations": {"asleep": "on"}}}'
