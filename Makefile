@@ -14,14 +14,19 @@ COMPONENTS ?=
 CLUSTER ?=
 DATA ?= keep
 OUTPUT ?= table
+FAIL ?= never
 ARGS ?=
-export INVENTORY COMPONENTS CLUSTER DATA OUTPUT ARGS
+export INVENTORY COMPONENTS CLUSTER DATA OUTPUT FAIL ARGS
 
 ##@ The platform
 
 .PHONY: up
 up: ## Install or update everything; run again, it changes nothing
 	@scripts/playbook up
+
+.PHONY: preflight
+preflight: ## Tell all that stands in the way of `make up`, each with its cure; changes nothing
+	@scripts/playbook preflight
 
 .PHONY: down
 down: ## Stop the local cluster or remove the platform; data stays unless DATA=delete
@@ -30,6 +35,14 @@ down: ## Stop the local cluster or remove the platform; data stays unless DATA=d
 .PHONY: status
 status: ## Show what runs, where and in which version (OUTPUT=json: one JSON document)
 	@scripts/playbook status
+
+.PHONY: probe
+probe: ## Ask the running platform whether it lets in whom the service catalogue lets in
+	@scripts/playbook probe
+
+.PHONY: users
+users: ## Bring people, machines and groups to what the inventory says, and show who is there
+	@scripts/playbook users
 
 ##@ Development
 
@@ -58,7 +71,7 @@ render: ## Run the tests of the rendered charts (they need the Helm that `make u
 	@scripts/test render
 
 .PHONY: soak
-soak: ## Run the long reliability tests: kill at many points, run again, expect changed=0
+soak: ## Run the long tests: kill at many points and run again, other servers below MLflow
 	@scripts/test soak
 
 .PHONY: molecule
@@ -91,6 +104,7 @@ help: ## Show this list
 	    '  COMPONENTS=a,b     only these and what they need' \
 	    '  CLUSTER=name       name of the local cluster' \
 	    '  DATA=keep          make down: keep or delete the data' \
-	    '  OUTPUT=table       make status: table or json' \
+	    '  OUTPUT=table       make status, preflight: table or json' \
+	    '  FAIL=never         make status: with problem or warning, exit code 2 when there is one' \
 	    '  ARGS="-v --check"  more arguments for ansible-playbook, lint or pytest' \
 	    '' 'Example: make up COMPONENTS=mlflow'

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Times and memory of the platform on this machine, each beside its budget; `make bench`.
 
-    benchmarks/run.py [--cold] [--runs N] [--keep]
+    benchmarks/run.py [--cold] [--only access] [--runs N] [--keep]
 
-Works on a cluster of its own, named bench. --cold also measures a first `make up` with empty caches (about 20 minutes).
+Works on a cluster of its own, named bench. --cold also measures a first `make up` with empty caches (about 20 minutes); --only access
+measures what the login decision costs and nothing else.
 Results are printed and kept in benchmarks/results.json, by name of the machine's processor.
 """
 
@@ -22,15 +23,19 @@ import tempfile
 import time
 from pathlib import Path
 
+import access  # beside this file
+
 from ansible_collections.openmlops.platform.plugins.module_utils import yaml_text
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import helm_state, record
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import connect
+from ansible_collections.openmlops.platform.tests.integration.conftest import Cluster
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results.json"
 CLUSTER = "bench"
-# Seconds, or GiB for memory: design budgets on 2 cores and 24 GiB.
-BUDGETS = {"cold up": 25 * 60, "warm up": 180, "second run": 5, "check": None, "plain equivalent": None, "memory (GiB)": 4}
+# Seconds, GiB for memory, milliseconds for what a decision adds: design budgets on 2 cores and 24 GiB.
+BUDGETS = {"cold up": 25 * 60, "warm up": 180, "second run": 5, "check": None, "plain equivalent": None, "memory (GiB)": 4,
+           **{f"one client, {place}: p99 added": 10 for place in ("public", "token", "cookie", "group")}}
 
 
 def make(verb: str, **environment: str) -> tuple[float, str]:
@@ -93,6 +98,13 @@ def plain_equivalent(state: Path, folder: Path) -> float:
 def measure(arguments: argparse.Namespace) -> dict[str, float]:
     """Runs everything and returns seconds (or GiB) by name."""
     found: dict[str, float] = {}
+    base = Path(os.environ.get("OPENMLOPS_STATE") or Path.home() / ".local" / "state" / "openmlops")
+    if arguments.only == "access":
+        make("up")
+        found |= access.measure(Cluster(CLUSTER, base), 5.0, arguments.runs)
+        if not arguments.keep:
+            make("down", DATA="delete")
+        return found
     with tempfile.TemporaryDirectory() as folder:
         if arguments.cold:
             print("cold up: empty caches, this takes a while ...", flush=True)
@@ -108,8 +120,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
         print("second runs ...", flush=True)
         found["second run"] = statistics.median(make("up")[0] for _run in range(arguments.runs))
         found["check"] = statistics.median(make("up", ARGS="--check --diff")[0] for _run in range(arguments.runs))
-        state = Path(os.environ.get("OPENMLOPS_STATE") or Path.home() / ".local" / "state" / "openmlops") / CLUSTER
+        state = base / CLUSTER
         found["memory (GiB)"] = memory()
+        found |= access.measure(Cluster(CLUSTER, base), 5.0, arguments.runs)
         work = Path(folder) / "plain"
         work.mkdir()
         plain_equivalent(state, work)  # the first time Helm makes new revisions and kubectl takes the fields over
@@ -123,6 +136,7 @@ def main() -> None:
     """Measures, prints the table and stores the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cold", action="store_true", help="also measure a first run with empty caches")
+    parser.add_argument("--only", choices=["access"], help="measure only what the login decision costs")
     parser.add_argument("--runs", type=int, default=3, help="repeats of the short measurements; the median counts")
     parser.add_argument("--keep", action="store_true", help="leave the cluster running")
     found = measure(parser.parse_args())
@@ -131,11 +145,11 @@ def main() -> None:
     stored[machine] = {**stored.get(machine, {}), **{name: round(value, 2) for name, value in found.items()},
                        "date": time.strftime("%Y-%m-%d")}
     RESULTS.write_text(json.dumps(stored, indent=2, sort_keys=True) + "\n")
-    print(f"\n{'what':20}{'measured':>12}{'budget':>12}")
+    print(f"\n{'what':48}{'measured':>12}{'budget':>12}")
     for name, value in found.items():
         budget = BUDGETS.get(name)
         verdict = "" if budget is None else ("  ok" if value <= budget else "  OVER")
-        print(f"{name:20}{value:12.1f}{budget if budget is not None else '-':>12}{verdict}")
+        print(f"{name:48}{value:12.1f}{budget if budget is not None else '-':>12}{verdict}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write the reference pages in docs/reference; see scripts/docs.
 
-Everything comes from ``ansible-doc`` (roles, modules, filters) and platform.lock.yml, so a page cannot say something
+Everything comes from ``ansible-doc`` (roles, modules, filters, lookups) and platform.lock.yml, so a page cannot say something
 else than the code does.
 """
 
@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by `make docs`; do not edit. -->\n"
 COLLECTION = "openmlops.platform"
-KINDS = {"module": "Actions and modules", "filter": "Filters"}
+KINDS = {"module": "Actions and modules", "filter": "Filters", "lookup": "Lookups"}
+TITLES = {"module": "Action", "filter": "Filter", "lookup": "Lookup"}
 
 # Ansible's markup of descriptions, and what Markdown calls it.
 MARKUP = [
@@ -37,7 +38,7 @@ MARKUP = [
 
 
 def described() -> dict[str, dict[str, Any]]:
-    """Return what ansible-doc knows of the collection, by kind (module, filter, role) and short name.
+    """Return what ansible-doc knows of the collection, by kind (module, filter, lookup, role) and short name.
 
     What has no documentation is for internal use and is left out.
     """
@@ -133,9 +134,9 @@ def role_page(name: str, entry: dict[str, Any]) -> str:
 
 
 def plugin_page(kind: str, name: str, found: dict[str, Any]) -> str:
-    """Return the page of a module or filter."""
+    """Return the page of a module, filter or lookup."""
     doc = found["doc"]
-    parts = [NOTE, f"# {'Filter' if kind == 'filter' else 'Action'} `{name}`\n", prose(doc.get("short_description")) + "\n"]
+    parts = [NOTE, f"# {TITLES[kind]} `{name}`\n", prose(doc.get("short_description")) + "\n"]
     parts += [prose(doc.get("description")) + "\n", "## Options\n", option_table(doc.get("options") or {})]
     if doc.get("attributes"):
         rows = [
@@ -156,11 +157,10 @@ def plugin_page(kind: str, name: str, found: dict[str, Any]) -> str:
 def versions_page(lock: dict[str, Any]) -> str:
     """Return the page of all versions."""
     parts = [NOTE, "# Versions\n", "Every chart and image, from [platform.lock.yml](../../platform.lock.yml).\n"]
-    parts.append("| Component | Version | Licence | Chart | Images |\n| --- | --- | --- | --- | --- |")
+    parts.append("| Component | Version | Licence | Charts | Images |\n| --- | --- | --- | --- | --- |")
     for name, entry in lock["components"].items():
-        chart = entry.get("chart")
         images = "<br>".join(f"{image['repository']}:{image['tag']}" for image in entry.get("images", {}).values())
-        chart_text = f"{chart['name']} {chart['version']}" if chart else ""
+        chart_text = "<br>".join(f"{chart['name']} {chart['version']}" for chart in entry.get("charts", {}).values())
         parts.append(f"| {name} | {entry['version']} | {entry['licence']} | {chart_text} | {images} |")
     return "\n".join(parts) + "\n"
 

@@ -12,9 +12,10 @@ import typing as t
 from pathlib import Path
 
 
+from ansible_collections.openmlops.platform.plugins.module_utils.access.services import AccessError
 from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.lock import CatalogueError
 from ansible_collections.openmlops.platform.plugins.module_utils.charts.source import ChartSourceError
-from ansible_collections.openmlops.platform.plugins.module_utils.converge import charts, masking, plan
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import charts, masking, plan, routes
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import ApplyError, Outcome
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.engine import Engine, Report
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.lease import Busy, RunLock
@@ -27,7 +28,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors imp
 from ansible_collections.openmlops.platform.plugins.module_utils.secrets.bootstrap import SecretError, bootstrap
 from ansible_collections.openmlops.platform.plugins.plugin_utils.platform_action import PlatformAction
 
-_PLAN_ARGUMENTS = ("component", "namespace", "about", "secrets", "phases", "namespace_labels")
+_PLAN_ARGUMENTS = ("component", "namespace", "about", "secrets", "phases", "namespace_labels", "offspring", *plan.CATALOGUE_KEYS)
 _REMOVAL_ARGUMENTS = ("component", "state", "purge")
 
 
@@ -38,9 +39,13 @@ class ActionModule(PlatformAction):
         "component": {"type": "str"},
         "namespace": {"type": "str"},
         "namespace_labels": {"type": "dict", "default": {}},
+        "offspring": {"type": "list", "elements": "dict", "default": []},
         "about": {"type": "dict", "default": {}},
         "secrets": {"type": "list", "elements": "dict", "default": [], "no_log": True},
         "phases": {"type": "dict", "default": {}},
+        "services": {"type": "list", "elements": "dict", "default": []},
+        "gateway": {"type": "dict", "default": {}},
+        "access": {"type": "dict", "default": {}},
         "plan": {"type": "list", "elements": "dict"},
         "defer": {"type": "bool", "default": False},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -48,7 +53,10 @@ class ActionModule(PlatformAction):
         "purge": {"type": "bool", "default": False},
         "rotate": {"type": "list", "elements": "str", "default": []},
     }
-    EXPECTED = (ApplyError, Busy, CatalogueError, ChartSourceError, tarfile.TarError, OSError, HelmError, PlanError, SecretError, TimeoutError, WaitError)
+    EXPECTED = (
+        AccessError, ApplyError, Busy, CatalogueError, ChartSourceError, tarfile.TarError, OSError, HelmError, PlanError, SecretError,
+        TimeoutError, WaitError,
+    )
 
     def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Does what the task asks for."""
@@ -57,7 +65,7 @@ class ActionModule(PlatformAction):
         if args["defer"]:
             known = (variables.get("ansible_facts") or {}).get("platform_plan") or []
             earlier = [entry for entry in known if entry["component"] != args["component"]]
-            return {"changed": False, "ansible_facts": {"platform_plan": [*earlier, own]}}
+            return {"changed": False, "ansible_facts": {"platform_plan": [*earlier, own if absent else _packed(own)]}}
         self._variables = variables
         try:
             cluster = self.connect(args)
@@ -91,7 +99,8 @@ class ActionModule(PlatformAction):
         source = str(self._setting("platform_chart_source", "upstream"))
         cache = Path(os.path.expanduser(str(self._setting("platform_cache_dir", "~/.cache/openmlops"))))
         # Plain values from here on: Ansible's own kinds of text and list carry marks that YAML cannot write.
-        raw = json.loads(json.dumps(args["plan"] if args["plan"] is not None else [own]))
+        given = args["plan"] if args["plan"] is not None else [own]
+        raw = [json.loads(entry["packed"]) if "packed" in entry else entry for entry in json.loads(json.dumps(given))]
         removals = [entry for entry in raw if entry.get("state") == "absent"]
         wanted = [
             plan.parse(
@@ -106,7 +115,7 @@ class ActionModule(PlatformAction):
         """Returns what a run would make on a local cluster that does not run yet, as far as nobody can be asked."""
         self.say("the local cluster does not run: this is what would be made on an empty one")
         report = Report()
-        for entry in self._plans(args, own)[0]:
+        for entry in routes.derived(self._plans(args, own)[0], {}):
             for phase in (entry.phases[name] for name in plan.PHASES if name in entry.phases):
                 report.outcomes += [Outcome(ref(obj), "created", masking.diff(None, obj)) for obj in phase.objects]
                 report.outcomes += [Outcome(rel.ref, "created", values_diff(rel, None)) for rel in phase.releases]
@@ -116,9 +125,13 @@ class ActionModule(PlatformAction):
         engine = self._engine(cluster, space, args)
         names = args["components"] or [args["component"]]
         if self.check or cluster.get("v1", "Namespace", space) is None:
-            return self._result(engine.remove(names, args["purge"]))
+            return self._result(_without(engine, names, args["purge"]))
         with self._lock(cluster, space):
-            return self._result(engine.remove(names, args["purge"]))
+            report = _without(engine, names, args["purge"])
+        if args["purge"]:
+            # Last, without the lock, which stands in it.
+            report.outcomes += engine.drop_space()
+        return self._result(report)
 
     def _lock(self, cluster: Cluster, space: str) -> RunLock:
         return RunLock(cluster, space, self.say, float(self._setting("platform_lock_timeout", 600)))
@@ -204,6 +217,11 @@ class ActionModule(PlatformAction):
         return result
 
 
+def _packed(entry: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Returns a plan as one text: each use of the lookup `template` copies all facts, and a text costs nothing to copy."""
+    return {"component": entry["component"], "packed": json.dumps(entry)}
+
+
 def _both(engine: Engine, removals: list[dict[str, t.Any]], wanted: list[plan.Plan]) -> Report:
     """Removes what shall go, the last component first, and converges what shall stay."""
     report = Report()
@@ -211,7 +229,14 @@ def _both(engine: Engine, removals: list[dict[str, t.Any]], wanted: list[plan.Pl
         done = engine.remove([entry["component"]], bool(entry.get("purge")))
         report.outcomes += done.outcomes
         report.seconds.update(done.seconds)
-    done = engine.converge(wanted)
+    done = engine.converge(wanted, {entry["component"] for entry in removals})
+    return Report(report.outcomes + done.outcomes, {**report.seconds, **done.seconds})
+
+
+def _without(engine: Engine, names: list[str], purge: bool) -> Report:
+    """Removes components, then the ways that led to them."""
+    report = engine.remove(names, purge)
+    done = engine.converge([], names)
     return Report(report.outcomes + done.outcomes, {**report.seconds, **done.seconds})
 
 

@@ -57,7 +57,8 @@ class ActionModule(ActionBase):
     def _apply(node: Node, state: str, check_mode: bool) -> dict[str, Any]:
         """Bring *node* into *state*, or only say whether that would change anything."""
         if state == "preflight":
-            return {"changed": False, "missing_packages": preflight.missing_packages()}
+            missing = preflight.missing_packages()
+            return {"changed": False, "missing_packages": missing, "gateway_address": node.addresses().node}
         if state == "present":
             if "kubernetes" not in node.settings.binaries or not node.settings.sandbox_image:
                 raise NodeError("state 'present' needs binaries.kubernetes and sandbox_image.")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.openmlops.platform.plugins.module_utils.condition import judging
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import status
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Releases
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter
@@ -26,6 +27,9 @@ class ActionModule(PlatformAction):
     ARGUMENTS: t.ClassVar[dict[str, dict[str, t.Any]]] = {
         "components": {"type": "list", "elements": "str", "default": []},
         "must_be_ready": {"type": "bool", "default": False},
+        "condition": {"type": "bool", "default": False},
+        "certificate_days": {"type": "int", "default": 14},
+        "fail_on": {"type": "str", "choices": ["never", "problem", "warning"], "default": "never"},
         "timeout": {"type": "float", "default": 0.0},
         "dest": {"type": "path"},
         "dest_format": {"type": "str", "choices": ["json", "table"], "default": "json"},
@@ -39,7 +43,7 @@ class ActionModule(PlatformAction):
         document: dict[str, t.Any] = {
             "cluster": {"kubeconfig": args.get("kubeconfig") or "", "context": args.get("context") or "", "server": "",
                         "version": "", "reachable": False, "reason": ""},
-            "gateway": {"url": f"http://{gateway}" if gateway else ""},
+            "gateway": {"url": self._gateway_url(variables, gateway)},
             "components": [],
         }
         try:
@@ -47,15 +51,26 @@ class ActionModule(PlatformAction):
             document["cluster"].update(server=cluster.server, version=cluster.version(), reachable=True)
             space = str(self.variable(variables, "platform_namespace", "openmlops"))
             document["components"] = self._read(cluster, space, gateway, args)
+            if args["condition"]:
+                status.add_condition(cluster, space, Releases(cluster, _no_helm, self.say), document["components"])
         except Unreachable as error:
             if args["must_be_ready"]:
                 raise
             document["cluster"]["reason"] = str(error)
+        document["state"], document["reasons"] = judging.judge(document, args["certificate_days"])
         self._write(args, document)
         waiting = [f"{entry['name']}: {entry['reason']}" for entry in document["components"] if not entry["ready"]]
         if args["must_be_ready"] and waiting:
             raise AnsibleActionFail("not ready: " + "; ".join(waiting))
+        if document["state"] in {"problem": ("problem",), "warning": ("problem", "warning")}.get(args["fail_on"], ()):
+            raise AnsibleActionFail(f"{document['state']}: " + "; ".join(document["reasons"]))
         return {"changed": False, "status": document}
+
+    def _gateway_url(self, variables: dict[str, t.Any], address: str) -> str:
+        """Returns where people come in; without a gateway, the address that node ports are reached at."""
+        if self.variable(variables, "platform_gateway", "none") != "none":
+            return str(self.variable(variables, "platform_url", ""))
+        return f"http://{address}" if address else ""
 
     def _read(
         self, cluster: Cluster, space: str, gateway: str, args: dict[str, t.Any]

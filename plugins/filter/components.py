@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.images import image
 from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.lock import CatalogueError, component
-from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.selection import artifacts, requests, select
+from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.selection import artifacts, gaps, requests, select
 
 
 def _with_clear_errors(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -38,6 +38,7 @@ class FilterModule:
         """Returns the filters by name."""
         return {
             "component_select": _with_clear_errors(select),
+            "component_gaps": _with_clear_errors(gaps),
             "component_requests": _with_clear_errors(requests),
             "component_artifacts": _with_clear_errors(artifacts),
             "component_image": _with_clear_errors(image),

@@ -13,10 +13,12 @@ from ansible_collections.openmlops.platform.plugins.module_utils.access.rules im
 from ansible_collections.openmlops.platform.plugins.module_utils.access.services import AccessError
 
 
-def oathkeeper_rules(services: t.Any, hostname: str, login_url: str, check_url: str | None = None) -> t.Any:
+def oathkeeper_rules(
+    services: t.Any, hostname: str, login_url: str, check_url: str | None = None, access_rules: t.Any = None, complete: bool = True,
+) -> t.Any:
     """Returns the Oathkeeper rules of the services."""
     try:
-        return rules(services, hostname, login_url, check_url)
+        return rules(services, hostname, login_url, check_url, access_rules, complete)
     except AccessError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -33,6 +33,14 @@ options:
     description: More labels for the namespaces that are made.
     type: dict
     default: {}
+  offspring:
+    description:
+      - What the component's programs or users make, such as servers of JupyterHub's and clusters of Dask's users, by C(api_version),
+        C(kind), C(namespace) and, unless it is all of these, C(selector) (labels).
+      - It goes before the component goes; with C(data=true) after it, on a purge only.
+    type: list
+    elements: dict
+    default: []
   about:
     description: Facts that M(openmlops.platform.status) shows, C(version), C(url) and C(cluster_url).
     type: dict
@@ -48,13 +56,31 @@ options:
     description:
       - What the component wants in each phase, in this order C(foundation), C(definitions), C(operators), C(stores),
         C(provisioning), C(preparation), C(applications), C(routes), C(verification).
-      - Each may have C(objects) (manifests), C(releases) (C(name), C(namespace), C(component) whose chart C(platform.lock.yml)
-        pins, C(values)) and C(definitions) (manifests with custom resource definitions, as C(program/file) of a built program).
+      - Each may have C(objects) (manifests), C(releases) (C(name), C(namespace), C(values), and C(chart), a C(component/chart)
+        that C(platform.lock.yml) pins) and C(definitions) (manifests with custom resource definitions, as C(program/file) of a built program).
       - In manifests and values C(<fingerprint NAMESPACE/SECRET>) stands for a mark that changes with the Secret's values.
     type: dict
     default: {}
+  services:
+    description:
+      - Entries for the service catalogue, by which the component is reached through the gateway; their keys are in
+        docs/access.md.
+      - They are recorded in the cluster. With the role P(openmlops.platform.access#role) installed, routes, Oathkeeper's rules,
+        network policies and the landing page follow from the entries of all components.
+    type: list
+    elements: dict
+    default: []
+  gateway:
+    description: What the gateway's component tells about itself, C(gateway_namespace), C(proxy_namespace), C(proxy_labels),
+      C(tls_secret), C(options).
+    type: dict
+    default: {}
+  access:
+    description: How people get in, from the role P(openmlops.platform.access#role).
+    type: dict
+    default: {}
   plan:
-    description: Several components at once, each with the keys above. This is what roles leave in C(platform_plan).
+    description: Several components at once, each with the keys above, or as roles leave them in C(platform_plan).
     type: list
     elements: dict
   defer:

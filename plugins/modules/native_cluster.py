@@ -25,7 +25,7 @@ options:
     description:
       - V(present) starts the cluster and waits until its node takes pods.
       - V(stopped) ends it and keeps its data; V(absent) removes the data too.
-      - V(preflight) only looks which Debian packages are missing.
+      - V(preflight) only looks which Debian packages are missing, and which address the cluster has or would take.
     type: str
     choices: [present, stopped, absent, preflight]
     default: present
@@ -107,9 +107,9 @@ context:
   returned: when O(state=present)
   sample: openmlops-local
 gateway_address:
-  description: Address at which a browser on this machine reaches NodePort Services and host ports.
+  description: Address at which a browser on this machine reaches the gateway and NodePort Services.
   type: str
-  returned: when O(state=present)
+  returned: when O(state=present) or O(state=preflight)
   sample: 10.201.0.2
 node_address:
   description: Address of the node.

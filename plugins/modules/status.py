@@ -15,6 +15,7 @@ description:
   - Reads the records that M(openmlops.platform.converge) leaves in the cluster, and what became of the objects in them.
 extends_documentation_fragment:
   - openmlops.platform.connection
+  - openmlops.platform.read_only
 options:
   components:
     description: Components to look at. Empty for all that are installed.
@@ -25,6 +26,21 @@ options:
     description: Fail when one of them is not ready, with its reason.
     type: bool
     default: false
+  condition:
+    description: Also tell until when certificates hold, the last warning of each component, and what was changed since the last run.
+    type: bool
+    default: false
+  certificate_days:
+    description: Certificates that end in fewer days are a warning.
+    type: int
+    default: 14
+  fail_on:
+    description:
+      - When the task fails, after the report was written. A problem is an unreachable cluster, a component that is not ready or a
+        certificate that has expired; a warning is a certificate that ends soon, or something that was changed by hand.
+    type: str
+    choices: [never, problem, warning]
+    default: never
   timeout:
     description: Seconds to wait until all of them are ready.
     type: float
@@ -45,15 +61,6 @@ options:
     description: With O(show), seconds by what they were spent on, to be told with the report.
     type: dict
     default: {}
-attributes:
-  check_mode:
-    description: Changes nothing in any mode.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-notes:
-  - Runs on the controller.
 seealso:
   - module: openmlops.platform.converge
 """
@@ -80,8 +87,20 @@ status:
       type: dict
       returned: always
     components:
-      description: Each component, C(name), C(version), C(namespace), C(ready), C(url), C(cluster_url), C(reason), C(proof).
+      description:
+        - Each component, C(name), C(version), C(namespace), C(ready), C(url), C(cluster_url), C(reason), C(proof).
+        - With O(condition) also C(certificates) (C(secret), C(namespace), C(names), C(expires), C(days_left)), C(last_error) (C(time),
+          C(object), C(reason), C(message)) and C(drift), sentences on what was changed.
       type: list
       elements: dict
+      returned: always
+    state:
+      description: What it all means, V(ok), V(warning) or V(problem).
+      type: str
+      returned: always
+    reasons:
+      description: Why the state is not V(ok).
+      type: list
+      elements: str
       returned: always
 """

@@ -233,7 +233,7 @@ def test_a_volume_outlives_its_pod(lab, volume):
 
 
 def test_network_policies_are_enforced(lab):
-    assert lab.reaches("other", "http://web") and lab.reaches("shell", "http://web")
+    until(lambda: lab.reaches("other", "http://web") and lab.reaches("shell", "http://web"), what="the way without a policy")
 
     def policy(name: str, selected: str, **spec) -> dict:
         return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": name},
@@ -243,7 +243,7 @@ def test_network_policies_are_enforced(lab):
     lab.apply(policy("in", "web", policyTypes=["Ingress"], ingress=[{"from": allowed}]))
     try:
         until(lambda: not lab.reaches("shell", "http://web", 1), what="the ban of a pod that is not named")
-        assert lab.reaches("other", "http://web")
+        until(lambda: lab.reaches("other", "http://web"), what="the way of the pod that is named")
         lab.apply(policy("out", "other", policyTypes=["Egress"], egress=[]))
         until(lambda: not lab.reaches("other", "http://web", 1), what="the ban of traffic that leaves")
     finally:

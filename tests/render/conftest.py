@@ -27,7 +27,17 @@ CACHE = Path(
 MINIMAL: dict[str, dict[str, Any]] = {
     "mlflow": {"mlflow": {"backendStoreUri": "postgresql+psycopg2://mlflow@db/mlflow"}},
     "versitygw": {"auth": {"existingSecret": "s3-root"}},
+    "seaweedfs": {"allInOne": {"s3": {"existingConfigSecret": "s3-identities"}, "data": {"claimName": "s3-data"}}},
     "cloudnative-pg": {},
+    "envoy-gateway": {},
+    "keto": {},
+    "kratos": {},
+    "oathkeeper": {"oathkeeper": {"accessRulesOverride": {"nameOverride": "rules"}}},
+    "jupyterhub": {"hub": {"existingSecret": "jupyterhub"}},
+    "prefect-server": {"externalDatabase": {"existingSecret": "db", "connectionStringSecretKey": "uri"}},
+    "prefect-worker": {"worker": {
+        "selfHostedServerApiConfig": {"apiUrl": "http://prefect-server:4200/api"}, "config": {"workPool": "default"}}},
+    "dask-kubernetes-operator": {},
 }
 
 
@@ -81,6 +91,12 @@ class Rendered:
         return {variable["name"]: variable.get("value", variable.get("valueFrom")) for variable in env}
 
 
+def upstream_values(folder: Path) -> dict[str, Any]:
+    """The default values of an upstream chart in shared/upstream; Envoy Gateway's have two placeholders for the image."""
+    (path,) = [path for path in (folder / "values.yaml", folder / "values.tmpl.yaml") if path.is_file()]
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
 def newest(folder: Path, pattern: str) -> Path | None:
     """What was made last of all that a pattern finds."""
     return max(folder.glob(pattern), key=lambda path: path.stat().st_mtime, default=None)
@@ -117,7 +133,7 @@ def render(helm, chart_dir) -> Callable[..., Rendered]:
 
     def run(chart: str, values: dict[str, Any] | None = None, release: str = "demo", minimal: bool = True) -> Rendered:
         command = [helm, "template", release, str(chart_dir(chart)), "--namespace", "lab", "--kube-version", "1.35.4"]
-        given = _merged(MINIMAL[chart] if minimal else {}, values or {})
+        given = merged(MINIMAL[chart] if minimal else {}, values or {})
         done = subprocess.run(
             [*command, "--values", "-"], input=yaml.safe_dump(given), capture_output=True, text=True, check=False
         )
@@ -138,6 +154,8 @@ def shared() -> Path:
     return folder
 
 
-def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    both = {key: _merged(base[key], over[key]) for key in base.keys() & over.keys() if isinstance(base[key], dict)}
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Values laid over others, key by key, as Helm does it."""
+    both = {key: merged(base[key], over[key]) for key in base.keys() & over.keys()
+            if isinstance(base[key], dict) and isinstance(over[key], dict)}
     return {**base, **over, **both}

@@ -11,14 +11,17 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from ansible_collections.openmlops.platform.tests.render.conftest import CHARTS, MINIMAL
+from ansible_collections.openmlops.platform.tests.render.conftest import CHARTS, MINIMAL, upstream_values
 from ansible_collections.openmlops.platform.tests.render.restricted import violations
 
-NAMES = sorted(path.parent.name for path in CHARTS.glob("*/Chart.yaml"))
+# Charts of several programs have tests of their own for what is said here.
+SEVERAL = {"jupyterhub"}
+NAMES = sorted({path.parent.name for path in CHARTS.glob("*/Chart.yaml")} - SEVERAL)
 
 # Handed to Kubernetes as they are: what is below them is Kubernetes' affair, not the chart's.
 HANDED_ON = {
-    "podSecurityContext", "securityContext", "containerSecurityContext", "strategy", "deploymentStrategy", "resources",
+    "startupProbe", "readinessProbe",
+    "podSecurityContext", "securityContext", "containerSecurityContext", "strategy", "deploymentStrategy", "updateStrategy", "resources",
     "podAnnotations", "podLabels", "nodeSelector", "affinity", "value_options",
 }
 
@@ -57,14 +60,126 @@ OWN = {
         "persistence": {"storageClassName": "fast"},
         "serviceAccount": {"annotations": {"example.org/a": "b"}},
     },
+    "seaweedfs": {
+        "global": {"imagePullSecrets": ["registry"]},
+        "allInOne": {"extraEnvironmentVars": {"WEED_A": "1"}, "extraArgs": ["-s3.iam.readOnly=false"],
+                     "extraVolumes": "- {name: tmp, emptyDir: {}}", "extraVolumeMounts": "- {name: tmp, mountPath: /tmp}",
+                     "serviceAccountName": "seaweedfs"},
+    },
+    "envoy-gateway": {
+        "global": {"imagePullSecrets": [{"name": "registry"}]},
+        "deployment": {
+            "priorityClassName": "high", "envoyGateway": {"extraEnv": [{"name": "A", "value": "1"}]},
+            "pod": {"topologySpreadConstraints": [
+                {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}]},
+        },
+        "config": {"envoyGateway": {"logging": {"level": {"default": "debug"}}}},
+    },
     "cloudnative-pg": {
         "imagePullSecrets": [{"name": "registry"}],
         "config": {"data": {"INHERITED_LABELS": "team"}},
         "additionalArgs": ["--log-level=debug"],
         "additionalEnv": [{"name": "A", "value": "1"}],
     },
+    "keto": {
+        "imagePullSecrets": [{"name": "registry"}],
+        "deployment": {"extraEnv": [{"name": "A", "value": "1"}]},
+        "keto": {"config": {"namespaces": [{"id": 0, "name": "Group"}]}},
+    },
+    "kratos": {
+        "imagePullSecrets": [{"name": "registry"}],
+        "deployment": {"extraEnv": [{"name": "A", "value": "1"}]},
+        "courier": {"enabled": False},
+        "kratos": {"config": {"session": {"lifespan": "1h"}}},
+    },
+    "oathkeeper": {
+        "imagePullSecrets": [{"name": "registry"}],
+        "deployment": {
+            "extraEnv": [{"name": "A", "value": "1"}],
+            "extraVolumes": [{"name": "jwks", "secret": {"secretName": "jwks"}}],
+            "extraVolumeMounts": [{"name": "jwks", "mountPath": "/etc/jwks", "readOnly": True}],
+        },
+    },
+    "prefect-server": {
+        "global": {"prefect": {"image": {"pullSecrets": ["registry"]}}},
+        "server": {"env": [{"name": "A", "value": "1"}], "apiBasePath": "/prefect/api"},
+        "service": {"annotations": {"example.org/a": "b"}},
+        "serviceAccount": {"annotations": {"example.org/a": "b"}},
+    },
+    "prefect-worker": {
+        "worker": {
+            "image": {"pullSecrets": ["registry"]},
+            "extraEnvVars": [{"name": "A", "value": "1"}],
+            "config": {"workQueues": ["fast"], "limit": 3, "name": "one", "baseJobTemplate": {"existingConfigMapName": "template"}},
+        },
+        "role": {"extraPermissions": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]},
+        "serviceAccount": {"annotations": {"example.org/a": "b"}},
+    },
+    "dask-kubernetes-operator": {
+        "imagePullSecrets": [{"name": "registry"}],
+        "rbac": {"cluster": True},
+        "kopfArgs": ["--all-namespaces"],
+        "extraEnv": [{"name": "A", "value": "1"}],
+        "workerAllocation": {"size": 5, "delay": 1},
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+        "serviceAccount": {"annotations": {"example.org/a": "b"}},
+    },
 }
-UPSTREAM = {"versitygw": "objectstore/versitygw", "cloudnative-pg": "cnpg/cloudnative-pg"}
+UPSTREAM = {
+    "versitygw": "objectstore/versitygw", "seaweedfs": "objectstore/seaweedfs", "cloudnative-pg": "cnpg/cloudnative-pg",
+    "envoy-gateway": "gateway/envoy-gateway/gateway-helm", "keto": "ory/charts/keto", "kratos": "ory/charts/kratos",
+    "oathkeeper": "ory/charts/oathkeeper",
+    "prefect-server": "prefect/prefect-server", "prefect-worker": "prefect/prefect-worker",
+    "dask-kubernetes-operator": "dask/dask-kubernetes-operator",
+}
+# Where a chart takes these values when its upstream has them at another path.
+_ORY = {
+    "podAnnotations": "deployment.podMetadata.annotations", "podLabels": "deployment.podMetadata.labels",
+    "nodeSelector": "deployment.nodeSelector", "tolerations": "deployment.tolerations",
+    "affinity": "deployment.affinity", "resources": "deployment.resources",
+}
+PLACES = {
+    "keto": _ORY,
+    "kratos": _ORY,
+    "oathkeeper": {**_ORY, "affinity": "affinity"},
+    "seaweedfs": {
+        **{name: f"allInOne.{name}" for name in EVERYTHING}, "image.pullPolicy": "global.seaweedfs.imagePullPolicy",
+    },
+    "envoy-gateway": {
+        "podAnnotations": "deployment.pod.annotations", "podLabels": "deployment.pod.labels",
+        "nodeSelector": "deployment.pod.nodeSelector", "tolerations": "deployment.pod.tolerations",
+        "affinity": "deployment.pod.affinity", "resources": "deployment.envoyGateway.resources",
+        "image.repository": "deployment.envoyGateway.image.repository", "image.tag": "deployment.envoyGateway.image.tag",
+        "image.pullPolicy": "global.images.envoyGateway.pullPolicy",
+    },
+    "prefect-server": {
+        **{name: f"server.{name}" for name in EVERYTHING},
+        "image.repository": "global.prefect.image.repository", "image.tag": "global.prefect.image.prefectTag",
+        "image.pullPolicy": "global.prefect.image.pullPolicy",
+    },
+    "prefect-worker": {
+        **{name: f"worker.{name}" for name in EVERYTHING},
+        "image.repository": "worker.image.repository", "image.tag": "worker.image.prefectTag",
+        "image.pullPolicy": "worker.image.pullPolicy",
+    },
+    "dask-kubernetes-operator": {"image.repository": "image.name"},
+}
+# These take some of them as YAML in a text, as their upstream does.
+TEXTS = {"seaweedfs": {"nodeSelector", "tolerations", "affinity"}}
+# What these put behind the full name, as their upstream does.
+SUFFIXES = {"seaweedfs": "-all-in-one"}
+# Charts whose upstream gives a pod no labels of the values.
+NO_POD_LABELS = {"dask-kubernetes-operator"}
+# Charts whose image of ours has another name.
+IMAGES = {"prefect-server": "prefect", "prefect-worker": "prefect", "dask-kubernetes-operator": "dask-operator"}
+# The programs of these charts look for objects of one name, which therefore cannot be chosen.
+FIXED_NAMES = {"envoy-gateway"}
+# An image's registry is a value of its own here.
+SPLIT_IMAGES = {"keto", "kratos", "oathkeeper"}
+# The application's own configuration, taken as it is; the chart reads the ports of it.
+FREE = {("server", "value_options"), ("keto", "config"), ("kratos", "config"), ("oathkeeper", "config")}
+CALL_THE_API = {"cloudnative-pg", "envoy-gateway", "prefect-worker", "dask-kubernetes-operator"}
 
 each_chart = pytest.mark.parametrize("chart", NAMES)
 both_ways = pytest.mark.parametrize("full", [False, True], ids=["minimal", "everything"])
@@ -72,7 +187,30 @@ both_ways = pytest.mark.parametrize("full", [False, True], ids=["minimal", "ever
 
 @pytest.fixture
 def objects(render, chart, full):
-    return render(chart, {**EVERYTHING, **OWN[chart]} if full else {}).objects
+    return render(chart, everything(chart) if full else {}).objects
+
+
+def everything(chart):
+    given = {key: value for key, value in EVERYTHING.items() if key != "podLabels" or chart not in NO_POD_LABELS}
+    return laid_over(placed(chart, given), OWN[chart])
+
+
+def placed(chart, values):
+    """Values with plain names at the paths where the chart takes them."""
+    result = {}
+    for name, value in values.items():
+        *folders, last = PLACES.get(chart, {}).get(name, name).split(".")
+        inside = result
+        for folder in folders:
+            inside = inside.setdefault(folder, {})
+        inside[last] = yaml.safe_dump(value) if name in TEXTS.get(chart, ()) else value
+    return result
+
+
+def laid_over(base, over):
+    both = {key: laid_over(base[key], over[key]) for key in base.keys() & over.keys()
+            if isinstance(base[key], dict) and isinstance(over[key], dict)}
+    return {**base, **over, **both}
 
 
 def load(chart, name):
@@ -111,14 +249,14 @@ def resolved(schema, node):
 def strict_objects(schema, node=None, prefix=()):
     """Paths of the objects in the values that the schema describes."""
     node = resolved(schema, schema if node is None else node)
-    if "properties" in node and (not prefix or prefix[-1] != "value_options"):
+    if "properties" in node and prefix not in FREE:
         yield prefix
         for key, value in node["properties"].items():
             yield from strict_objects(schema, value, (*prefix, key))
 
 
 def test_there_are_charts():
-    assert NAMES == sorted(MINIMAL) == sorted(OWN)
+    assert NAMES == sorted(MINIMAL.keys() - SEVERAL) == sorted(OWN)
 
 
 @each_chart
@@ -166,14 +304,14 @@ def test_the_selectors_find_the_pod(objects):
 @both_ways
 def test_no_token_unless_needed(objects, chart):
     pod = next(item["spec"]["template"]["spec"] for item in objects if item["kind"] == "Deployment")
-    assert pod.get("automountServiceAccountToken", True) is (chart == "cloudnative-pg")  # the operator calls the API
+    assert pod.get("automountServiceAccountToken", True) is (chart in CALL_THE_API)
 
 
 @each_chart
 def test_what_every_chart_hands_on(render, chart):
-    pod = render(chart, {**EVERYTHING, **OWN[chart]}).pod
-    assert pod["metadata"]["annotations"] == EVERYTHING["podAnnotations"]
-    assert EVERYTHING["podLabels"].items() <= pod["metadata"]["labels"].items()
+    pod = render(chart, everything(chart)).pod
+    assert EVERYTHING["podAnnotations"].items() <= pod["metadata"]["annotations"].items()
+    assert chart in NO_POD_LABELS or EVERYTHING["podLabels"].items() <= pod["metadata"]["labels"].items()
     assert pod["spec"]["containers"][0]["resources"] == EVERYTHING["resources"]
     assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
     for key in ("nodeSelector", "tolerations", "affinity"):
@@ -182,10 +320,13 @@ def test_what_every_chart_hands_on(render, chart):
 
 @each_chart
 def test_image(render, chart):
-    image = {"repository": "registry.example.org/x", "tag": "abc", "pullPolicy": "Always"}
-    container = render(chart, {"image": image}).container
+    name = {"image.repository": "registry.example.org/x"}
+    if chart in SPLIT_IMAGES:
+        name = {"image.registry": "registry.example.org", "image.repository": "x"}
+    image = {**name, "image.tag": "abc", "image.pullPolicy": "Always"}
+    container = render(chart, placed(chart, image)).container
     assert (container["image"], container["imagePullPolicy"]) == ("registry.example.org/x:abc", "Always")
-    assert render(chart).container["image"] == f"localhost/openmlops/{chart}:{load(chart, 'Chart.yaml')['appVersion']}"
+    assert render(chart).container["image"] == f"localhost/openmlops/{IMAGES.get(chart, chart)}:{load(chart, 'Chart.yaml')['appVersion']}"
 
 
 @each_chart
@@ -198,9 +339,13 @@ def test_long_release_names(render, chart):
 
 @each_chart
 def test_names(render, chart):
-    expected = f"demo-{chart}"
-    assert render(chart).one("Deployment")["metadata"]["name"] == expected
-    assert render(chart, {"fullnameOverride": "other"}).one("Deployment")["metadata"]["name"] == "other"
+    if chart in FIXED_NAMES:
+        assert render(chart).one("Deployment")["metadata"]["name"] == chart
+        return
+    suffix = SUFFIXES.get(chart, "")
+    assert render(chart).one("Deployment")["metadata"]["name"] == f"demo-{chart}{suffix}"
+    if "fullnameOverride" in load(chart, "values.yaml"):
+        assert render(chart, {"fullnameOverride": "other"}).one("Deployment")["metadata"]["name"] == f"other{suffix}"
 
 
 @each_chart
@@ -248,7 +393,7 @@ def test_helm_refuses_it_too(render, chart, values):
 def test_every_value_exists_upstream(chart, shared):
     if chart not in UPSTREAM:
         pytest.skip(f"{shared}/upstream has no values of {chart}'s chart")
-    upstream = yaml.safe_load((shared / "upstream" / UPSTREAM[chart] / "values.yaml").read_text())
+    upstream = upstream_values(shared / "upstream" / UPSTREAM[chart])
     ours = list(paths(load(chart, "values.yaml")))
     assert [".".join(path) for path in ours if not known(upstream, path)] == []
 

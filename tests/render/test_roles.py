@@ -15,54 +15,75 @@ import jsonschema
 import pytest
 import yaml
 
+from ansible_collections.openmlops.platform.plugins.module_utils.catalogue import lock
 from ansible_collections.openmlops.platform.plugins.module_utils.charts.source import resolve
-from ansible_collections.openmlops.platform.tests.render.conftest import ROOT
+from ansible_collections.openmlops.platform.tests.render.conftest import ROOT, merged, upstream_values
 from ansible_collections.openmlops.platform.tests.render.restricted import violations
 
-# role -> chart, the variable that holds the release, the upstream chart's folder in shared/upstream
+# component/chart as in platform.lock.yml -> the variable that holds the release, the upstream chart's folder in
+# shared/upstream (None: there is none). The role has the component's name.
 RELEASES = {
-    "mlflow": ("mlflow", "_mlflow_plan.phases.applications.releases[0]", None),
-    "object_store": ("versitygw", "_object_store_release", "objectstore/versitygw"),
-    "postgresql": ("cloudnative-pg", "_postgresql_operator", "cnpg/cloudnative-pg"),
+    "dask/dask-gateway": ("_dask_gateway_release", "dask/dask-gateway"),
+    "dask/dask-kubernetes-operator": ("_dask_operator_release", "dask/dask-kubernetes-operator"),
+    "envoy_gateway/gateway-helm": ("_envoy_gateway_release", "gateway/envoy-gateway/gateway-helm"),
+    "mlflow/mlflow": ("_mlflow_plan.phases.applications.releases[0]", None),
+    "object_store/versitygw": ("_object_store_release", "objectstore/versitygw"),
+    "ory/keto": ("_ory_plan.phases.applications.releases[2]", "ory/charts/keto"),
+    "ory/kratos": ("_ory_plan.phases.applications.releases[0]", "ory/charts/kratos"),
+    "ory/oathkeeper": ("_ory_plan.phases.applications.releases[1]", "ory/charts/oathkeeper"),
+    "object_store/seaweedfs": ("_object_store_release", "objectstore/seaweedfs"),
+    "postgresql/cloudnative-pg": ("_postgresql_operator", "cnpg/cloudnative-pg"),
+    "prefect/prefect-server": ("_prefect_server_release", "prefect/prefect-server"),
+    "prefect/prefect-worker": ("_prefect_worker_releases[0]", "prefect/prefect-worker"),
 }
+# Variables that choose the release among those of its role.
+CHOICES = {"object_store/seaweedfs": {"object_store_mode": "seaweedfs"}}
+# What a chart of ours takes the place of; the others come from upstream only.
+BUNDLED = [name for name in RELEASES if lock.chart(name).get("bundled")]
+ROLES = sorted({name.partition("/")[0] for name in RELEASES})
 LOCAL = {"platform_chart_source": "bundled", "platform_image_source": "built"}
 CASES = {
     "defaults": {},
     "local": LOCAL,
     "private registry": {**LOCAL, "platform_image_pull_secrets": ["registry"]},
-    "sub-path": {**LOCAL, "mlflow_static_prefix": "/mlflow", "mlflow_cors_allowed_origins": ["https://ml.example.org"],
+    "sub-path": {**LOCAL, "prefect_prefix": "/prefect", "prefect_log_level": "INFO", "prefect_environment": {"PREFECT_API_MAX_FLOW_GRAPH_NODES": 100},
+                 "dask_operator_cluster_wide": True, "mlflow_static_prefix": "/mlflow", "mlflow_cors_allowed_origins": ["https://ml.example.org"],
                  "mlflow_artifact_root": "s3://elsewhere/x", "mlflow_replicas": 2},
 }
 
-each_role = pytest.mark.parametrize("role", RELEASES)
+# What upstream's charts hand to Kubernetes, or to the application as its own configuration, whatever is in it.
+HANDED_ON = ("ecurityContext", "startupProbe", "readinessProbe", "keto.config", "kratos.config", "oathkeeper.config")
+
+each_chart = pytest.mark.parametrize("chart", RELEASES)
 each_case = pytest.mark.parametrize("case", CASES)
 
 
 @pytest.fixture(scope="module")
 def values(tmp_path_factory):
-    """(role, case) -> the values of the role's release, rendered by Ansible; all of them in one run."""
+    """(chart, case) -> the values of the release, rendered by Ansible; all of them in one run."""
     here = Path(sys.executable).parent  # the environment that runs this test has Ansible too
     ansible = shutil.which("ansible-playbook", path=os.pathsep.join([str(here), os.environ.get("PATH", "")]))
     if not ansible:
         pytest.skip(f"no ansible-playbook in {here} and on PATH")
     folder = tmp_path_factory.mktemp("roles")
     plays = []
-    for role, (_chart, release, _upstream) in RELEASES.items():
+    for chart, (release, _upstream) in RELEASES.items():
+        role, _slash, part = chart.partition("/")
         # A play in a folder of its own beside the role's templates: they are found as if the role itself asked.
-        place = folder / role
-        place.mkdir()
+        place = folder / role / part
+        place.mkdir(parents=True)
         (place / "templates").symlink_to(ROOT / "roles" / role / "templates")
         tasks = [
             {
                 "name": case,
                 "ansible.builtin.debug": {"msg": "{{ %s['values'] }}" % release},
-                "vars": {**variables, "role_path": str(ROOT / "roles" / role)},
+                "vars": {**variables, **CHOICES.get(chart, {}), "role_path": str(ROOT / "roles" / role)},
             }
             for case, variables in CASES.items()
         ]
-        files = [ROOT / "roles" / name / part / "main.yml" for part in ("defaults", "vars")
-                 for name in ("platform", *RELEASES) if part == "defaults" or name in ("platform", role)]
-        play = {"name": role, "hosts": "localhost", "gather_facts": False, "tasks": tasks,
+        files = [ROOT / "roles" / name / kind / "main.yml" for kind in ("defaults", "vars")
+                 for name in ("platform", *ROLES) if kind == "defaults" or name in ("platform", role)]
+        play = {"name": chart, "hosts": "localhost", "gather_facts": False, "tasks": tasks,
                 "vars_files": [str(file) for file in files]}
         (place / "play.yml").write_text(yaml.safe_dump([play]))
         plays.append(str(place / "play.yml"))
@@ -75,42 +96,43 @@ def values(tmp_path_factory):
         (play["play"]["name"], task["task"]["name"]): task["hosts"]["localhost"]["msg"]
         for playbook in documents(done.stdout) for play in playbook["plays"] for task in play["tasks"]
     }
-    return lambda role, case: dict(found[role, case])
+    return lambda chart, case: dict(found[chart, case])
 
 
-@each_role
+@pytest.mark.parametrize("chart", BUNDLED)
 @each_case
-def test_our_chart_takes_them(values, render, role, case):
-    given = values(role, case)
+def test_our_chart_takes_them(values, render, chart, case):
+    given = values(chart, case)
     given.pop("crds", None)  # the one that differs by source; test_definitions looks at it
-    rendered = render(RELEASES[role][0], given, minimal=False)
+    rendered = render(lock.chart(chart)["bundled"], given, minimal=False)
     assert violations(rendered.pod["spec"]) == []
 
 
-@each_role
+@each_chart
 @each_case
-def test_the_upstream_chart_knows_them(values, shared, role, case):
-    chart, _release, upstream = RELEASES[role]
+def test_the_upstream_chart_knows_them(values, shared, chart, case):
+    upstream = RELEASES[chart][1]
     if not upstream:
         pytest.skip(f"{shared}/upstream has no values of {chart}'s chart")
     folder = shared / "upstream" / upstream
-    known = yaml.safe_load((folder / "values.yaml").read_text())
-    assert list(unknown(values(role, case), known)) == []
+    known = upstream_values(folder)
+    assert list(unknown(values(chart, case), known)) == []
     if (folder / "values.schema.json").is_file():
-        jsonschema.validate(values(role, case), json.loads((folder / "values.schema.json").read_text()))
+        # As Helm does it: with the chart's own values below.
+        jsonschema.validate(merged(known, values(chart, case)), json.loads((folder / "values.schema.json").read_text()))
 
 
-@each_role
+@pytest.mark.parametrize("chart", BUNDLED)
 @each_case
-def test_the_upstream_chart_renders_them(values, helm, role, case):
+def test_the_upstream_chart_renders_them(values, helm, chart, case):
     folder = os.environ.get("OPENMLOPS_CHARTS")
     if not folder:
         pytest.skip("OPENMLOPS_CHARTS names no folder with the upstream charts")
-    entry = yaml.safe_load((ROOT / "platform.lock.yml").read_text())["components"][role]
-    chart = resolve(folder, entry, ROOT / "charts")["ref"]
+    pinned = lock.chart(chart)
+    found = resolve(folder, {"chart": pinned}, ROOT / "charts")["ref"]
     done = subprocess.run(
-        [helm, "template", entry["chart"]["name"], chart, "--kube-version", "1.35.4", "--values", "-"],
-        input=yaml.safe_dump(values(role, case)), capture_output=True, text=True, check=False,
+        [helm, "template", pinned["name"], found, "--kube-version", "1.35.4", "--values", "-"],
+        input=yaml.safe_dump(values(chart, case)), capture_output=True, text=True, check=False,
     )
     assert done.returncode == 0, done.stderr
     pods = [item["spec"]["template"]["spec"] for item in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader)
@@ -119,15 +141,27 @@ def test_the_upstream_chart_renders_them(values, helm, role, case):
 
 
 def test_definitions(values):
-    assert values("postgresql", "local")["crds"] == {"create": False}
-    assert values("postgresql", "defaults")["crds"] == {"create": True}
+    assert values("postgresql/cloudnative-pg", "local")["crds"] == {"create": False}
+    assert values("postgresql/cloudnative-pg", "defaults")["crds"] == {"create": True}
+    assert values("envoy_gateway/gateway-helm", "local")["crds"] == {"enabled": False}
+    assert values("envoy_gateway/gateway-helm", "defaults")["crds"] == {"enabled": True}
 
 
 def test_images(values):
-    for role in RELEASES:
-        assert values(role, "local")["image"]["repository"].startswith("localhost/openmlops/")
-        assert not values(role, "defaults")["image"]["repository"].startswith("localhost/")
-        assert values(role, "defaults")["image"]["tag"] not in ("", "latest")
+    for chart in BUNDLED:
+        local, default = (image_of(values(chart, case)) for case in ("local", "defaults"))
+        assert local["repository"].startswith("localhost/openmlops/")
+        assert not default["repository"].startswith("localhost/")
+        assert default["tag"] not in ("", "latest")
+
+
+def image_of(given):
+    """The image in a release's values, wherever its chart has it."""
+    if "deployment" in given and "image" not in given:
+        return given["deployment"]["envoyGateway"]["image"]
+    found = given.get("image") or (given["worker"]["image"] if "worker" in given else given["global"]["prefect"]["image"])
+    registry = f"{found['registry']}/" if "registry" in found else ""
+    return {"repository": registry + (found.get("repository") or found["name"]), "tag": found.get("tag") or found["prefectTag"]}
 
 
 def documents(text):
@@ -144,5 +178,5 @@ def unknown(values, known, prefix=""):
         path = f"{prefix}{key}"
         if key not in known:
             yield path
-        elif isinstance(value, dict) and known[key] and not path.endswith("ecurityContext"):
+        elif isinstance(value, dict) and known[key] and not path.endswith(HANDED_ON):
             yield from unknown(value, known[key], f"{path}.")

@@ -84,7 +84,8 @@ class Builder:
         for artifact in todo:
             kind, name = spec.split(artifact)
             if kind != spec.IMAGE:
-                programs.append(self.inputs.program(name))
+                if spec.has_program(self.inputs.root, name):
+                    programs.append(self.inputs.program(name))
                 continue
             wanted["buildah"] = "buildah"
             if self.inputs.image(name).rootfs:
@@ -135,7 +136,7 @@ class Builder:
         return found
 
     def _make(self, artifact: str, cancel: threading.Event) -> None:
-        from ansible_collections.openmlops.platform.plugins.module_utils.build import golang
+        from ansible_collections.openmlops.platform.plugins.module_utils.build import golang, wheels
         from ansible_collections.openmlops.platform.plugins.module_utils.build.lock import locked
         from ansible_collections.openmlops.platform.plugins.module_utils.build.process import Runner
 
@@ -148,6 +149,8 @@ class Builder:
             with self.store.scratch(artifact) as scratch:
                 if kind == spec.BINARY:
                     golang.build(self.inputs.program(name), paths[name], scratch, self.store.go, runner)
+                elif kind == spec.FILE and not spec.has_program(self.inputs.root, name):
+                    wheels.copy_files(self.inputs.image(name), paths, scratch, runner)
                 elif kind == spec.FILE:
                     golang.copy_files(self.inputs.program(name), paths, scratch, self.store.go, runner)
                 else:

@@ -65,13 +65,20 @@ class Inputs:
             self._images[name] = spec.image(self.root, name)
         return self._images[name]
 
+    def files(self, name: str) -> tuple[spec.ModuleFile, ...] | tuple[spec.WheelFile, ...]:
+        """The files that ``file/<name>`` hands out: of a Go program's modules, or of an image's Python packages."""
+        return self.program(name).files if spec.has_program(self.root, name) else self.image(name).files
+
     def needs(self, artifact: str) -> list[str]:
         """What must be there before *artifact* can be built."""
         kind, name = spec.split(artifact)
         if kind == spec.IMAGE:
             image = self.image(name)
             parent = [f"{spec.IMAGE}/{image.parent}"] if image.parent else []
-            return parent + [f"{spec.BINARY}/{binary}" for binary in image.binaries]
+            files = [f"{spec.FILE}/{name}"] if image.files else []
+            return parent + [f"{spec.BINARY}/{binary}" for binary in image.binaries] + files
+        if kind == spec.FILE and not spec.has_program(self.root, name):
+            return []
         program = self.program(name)
         return [f"{spec.FILE}/{name}"] if kind == spec.BINARY and program.files else []
 
@@ -95,10 +102,12 @@ class Inputs:
             digest.update(folder_hash(image.folder).encode())
             if image.rootfs:
                 digest.update(suite().encode())
+        elif kind == spec.FILE and not spec.has_program(self.root, name):
+            digest.update(folder_hash(self.image(name).folder).encode())
         else:
             digest.update(folder_hash(self.program(name).folder).encode())
         for needed in self.needs(artifact):
-            # A module's files come from the same folder as the program and so are in the hash already.
+            # The files come from the same folder as the program or image and so are in the hash already.
             if not needed.startswith(f"{spec.FILE}/"):
                 digest.update(self.hash(needed).encode())
         return digest.hexdigest()[:HASH_LENGTH]

@@ -39,6 +39,21 @@ class ModuleFile:
 
 
 @dataclass(frozen=True)
+class WheelFile:
+    """A file that lies in a Python package and is copied out of its wheel.
+
+    Attributes:
+        package: name of the package, pinned in the requirements.txt beside image.yml.
+        path: the file's path inside the wheel.
+        name: the name under which it is handed out.
+    """
+
+    package: str
+    path: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Program:
     """One Go program.
 
@@ -82,6 +97,7 @@ class Image:
         binaries: programs put into the folder bin/ of the build context.
         rootfs: whether BASE is a root file system made by debootstrap.
         tag_prefix: text before the hash in the tag.
+        files: files of its Python packages that are handed out with it.
         estimate: seconds that a cold build takes on two cores; only orders the queue.
     """
 
@@ -96,6 +112,7 @@ class Image:
     binaries: tuple[str, ...] = ()
     rootfs: bool = False
     tag_prefix: str = ""
+    files: tuple[WheelFile, ...] = ()
 
 
 def split(artifact: str) -> tuple[str, str]:
@@ -114,7 +131,15 @@ def names(root: Path, kind: str) -> list[str]:
     """Names of everything of a kind that the collection in *root* can build, sorted."""
     pattern = "images/*/image.yml" if kind == IMAGE else "cluster/*/build.yml"
     found = sorted(path.parent.name for path in root.glob(pattern))
-    return [name for name in found if kind != FILE or program(root, name).files]
+    if kind != FILE:
+        return found
+    images = [name for name in names(root, IMAGE) if image(root, name).files]
+    return sorted([name for name in found if program(root, name).files] + images)
+
+
+def has_program(root: Path, name: str) -> bool:
+    """Whether ``file/<name>`` means the files of a Go program, not those of an image."""
+    return (root / "cluster" / name / "build.yml").is_file()
 
 
 def program(root: Path, name: str) -> Program:
@@ -156,7 +181,7 @@ def image(root: Path, name: str) -> Image:
         path,
         data,
         {"title", "version", "licence", "source", "estimate"},
-        {"from", "binaries", "rootfs", "tag_prefix"},
+        {"from", "binaries", "rootfs", "tag_prefix", "files"},
     )
     return Image(
         name=name,
@@ -170,6 +195,7 @@ def image(root: Path, name: str) -> Image:
         binaries=tuple(data.get("binaries", [])),
         rootfs=bool(data.get("rootfs", False)),
         tag_prefix=str(data.get("tag_prefix", "")),
+        files=tuple(WheelFile(entry["package"], entry["path"], entry["as"]) for entry in data.get("files", [])),
     )
 
 

@@ -42,10 +42,10 @@ class Store:
             return {name: self.cache / "images" / f"{name}-{identity}.tar"}
         if kind == spec.BINARY:
             return {name: self.cache / "bin" / f"{name}-{identity}"}
-        program = self.inputs.program(name)
-        if not program.files:
-            raise BuildError(f"{artifact}: cluster/{name}/build.yml lists no files")
-        return {file.name: self.cache / "files" / f"{name}-{identity}" / file.name for file in program.files}
+        files = self.inputs.files(name)
+        if not files:
+            raise BuildError(f"{artifact}: cluster/{name}/build.yml or images/{name}/image.yml lists no files")
+        return {file.name: self.cache / "files" / f"{name}-{identity}" / file.name for file in files}
 
     def ready(self, artifact: str) -> bool:
         """Whether the artifact is there, whole."""

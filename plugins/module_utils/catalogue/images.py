@@ -38,7 +38,7 @@ def image(name: str, source: str = "upstream", registry: str = "") -> dict[str, 
         if registry:
             host, _slash, path = repository.partition("/")
             # Without a dot or port the first part is no host: `library/nginx` of the default registry.
-            repository = f"{registry.rstrip('/')}/{path if '.' in host or ':' in host else repository}"
+            repository = f"{registry.rstrip('/')}/{path if '.' in host or ':' in host or host == 'localhost' else repository}"
     else:
         raise CatalogueError(f"platform_image_source is '{source}': set it to upstream or built")
     return {"repository": repository, "tag": tag, "reference": f"{repository}:{tag}"}

@@ -33,8 +33,9 @@ def component(name: str) -> dict[str, t.Any]:
 
 
 def chart(name: str) -> dict[str, t.Any]:
-    """Returns the lock file's entry of a chart by the component's name."""
-    found = component(name).get("chart")
-    if not found:
-        raise CatalogueError(f"platform.lock.yml: component '{name}' has no chart")
-    return found
+    """Returns the lock file's entry of a chart by ``component/chart``, such as ``postgresql/cloudnative-pg``."""
+    owner, _slash, key = name.partition("/")
+    charts: dict[str, t.Any] = component(owner).get("charts") or {}
+    if key not in charts:
+        raise CatalogueError(f"platform.lock.yml: component '{owner}' has no chart '{key}', only {sorted(charts)}")
+    return charts[key]

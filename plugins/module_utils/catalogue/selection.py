@@ -16,7 +16,7 @@ def select(catalogue: dict[str, dict[str, t.Any]], chosen: list[str] | str) -> l
     """Returns the chosen components and all that they need, each after what it needs.
 
     Args:
-        catalogue: by component, its ``needs``.
+        catalogue: by component, its ``needs``, and ``brings``: what is selected with it, but may be absent all the same.
         chosen: names; a text with commas is taken for a list.
 
     Raises:
@@ -34,7 +34,7 @@ def select(catalogue: dict[str, dict[str, t.Any]], chosen: list[str] | str) -> l
     while open_names:
         name = open_names.pop()
         if name not in graph:
-            graph[name] = list(catalogue[name].get("needs") or [])
+            graph[name] = [other for kind in ("needs", "brings") for other in catalogue[name].get(kind) or []]
             lost = sorted(set(graph[name]) - set(catalogue))
             if lost:
                 raise CatalogueError(f"component '{name}' needs {', '.join(lost)}, which the catalogue does not have")
@@ -61,13 +61,35 @@ def requests(catalogue: dict[str, dict[str, t.Any]], selected: list[str], kind: 
     return [{**entry, "component": name} for name in selected for entry in catalogue[name].get(kind) or []]
 
 
-def artifacts(selected: list[str], with_images: bool = True) -> list[str]:
-    """Returns what must be built for the selected components, in the names of the ``build`` action."""
+def gaps(catalogue: dict[str, dict[str, t.Any]], states: dict[str, str]) -> list[str]:
+    """Returns what is wrong where a component shall be absent that another, which stays, needs: a sentence for each.
+
+    Args:
+        states: by selected component, each after what it needs, the value of its ``<name>_state``.
+    """
+    found = []
+    for name in (name for name, state in states.items() if state == "absent"):
+        users = [user for user, state in states.items() if state != "absent" and name in (catalogue[user].get("needs") or [])]
+        if users:
+            found.append(f"{name}_state is absent, but {', '.join(users)} cannot do without: set {name}_state to present, or "
+                         f"{', '.join(f'{user}_state' for user in users)} to absent too")
+    return found
+
+
+def artifacts(
+    selected: list[str], with_images: bool = True, modes: dict[str, str] | None = None
+) -> list[str]:
+    """Returns what must be built for the selected components, in the names of the ``build`` action.
+
+    Args:
+        modes: by component, the value of its ``<name>_mode``; images that the lock file has for other modes are left out.
+    """
     found: dict[str, None] = {}
     for name in selected:
         entry = lock.component(name)
         found.update(dict.fromkeys(f"binary/{binary}" for binary in entry.get("binaries") or []))
+        mode = (modes or {}).get(name)
         if with_images:
             found.update(dict.fromkeys(f"image/{image['built']}" for image in (entry.get("images") or {}).values()
-                                       if image.get("built")))
+                                       if image.get("built") and mode in (None, *(image.get("modes") or [mode]))))
     return list(found)

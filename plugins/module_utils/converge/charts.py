@@ -15,14 +15,14 @@ from ansible_collections.openmlops.platform.plugins.module_utils.charts import b
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.plan import PlanError
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Release
 
-_KEYS = {"name", "namespace", "component", "values"}
+_KEYS = {"name", "namespace", "chart", "values"}
 
 
 def manifest_text(name: str, cache_dir: Path, check: bool) -> str:
     """Returns a release manifest that came with a built program's modules.
 
     Args:
-        name: ``program/file``, as platform.lock.yml writes it under chart.manifest.
+        name: ``program/file``, as platform.lock.yml writes it under a chart's manifest.
         check: in check mode nothing may have been built yet; then the text is empty.
     """
     program, _slash, file = name.partition("/")
@@ -41,14 +41,14 @@ def resolve(raw: dict[str, t.Any], chart_source: str, cache_dir: Path, check: bo
     """Returns the release that a role asks for.
 
     Args:
-        raw: ``name``, ``namespace``, ``component`` (whose chart platform.lock.yml pins) and ``values``.
+        raw: ``name``, ``namespace``, ``chart`` (``component/chart`` as in platform.lock.yml) and ``values``.
         chart_source: ``upstream``, ``bundled``, a folder or ``oci://...`` (platform_chart_source).
         cache_dir: where assembled charts are kept.
     """
     unknown, missing = set(raw) - _KEYS, _KEYS - set(raw)
     if unknown or missing:
         raise PlanError(f"release {raw.get('name')}: unknown {sorted(unknown)}, missing {sorted(missing)}")
-    entry = lock.chart(raw["component"])
+    entry = lock.chart(raw["chart"])
     found = source.resolve(chart_source, {"chart": entry}, lock.COLLECTION_ROOT / "charts")
     where, version, repository = str(found["ref"]), found["version"], found["repo_url"]
     if chart_source == "bundled":

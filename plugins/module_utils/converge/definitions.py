@@ -66,8 +66,13 @@ def _shortened(outcome: Outcome) -> Outcome:
 
 def names(texts: list[str]) -> list[str]:
     """Returns the names of the definitions in manifests."""
-    return [_name_of(doc) for text in texts for doc in manifest.documents(text)
-            if manifest.kind(doc) == "CustomResourceDefinition"]
+    return list(by_name(texts))
+
+
+def by_name(texts: list[str]) -> dict[str, str]:
+    """Returns the text of each definition in manifests by its name."""
+    return {_name_of(doc): doc for text in texts for doc in manifest.documents(text)
+            if manifest.kind(doc) == "CustomResourceDefinition"}
 
 
 def _name_of(document: str) -> str:

@@ -15,6 +15,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge import
     masking,
     readiness,
     record,
+    routes,
 )
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import plan as plans
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import (
@@ -31,9 +32,11 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.object
     is_kept,
     ref,
 )
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.refresh import refresh
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Releases
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import NotFound
 
 _OWNER = "app.kubernetes.io/managed-by"
 
@@ -80,16 +83,23 @@ class Engine:
 
     # -- present ---------------------------------------------------------------------------------------------------
 
-    def converge(self, wanted: list[plans.Plan]) -> Report:
-        """Makes everything as planned, waits for it, and removes what a component no longer has."""
+    def converge(self, wanted: list[plans.Plan], gone: t.Container[str] = ()) -> Report:
+        """Makes everything as planned, waits for it, and removes what a component no longer has.
+
+        Args:
+            gone: components that this run removed (or would, in check mode): no way leads to them any more.
+        """
         report = Report()
+        known = self._known()
+        wanted = routes.derived(wanted, {name: entry for name, entry in known.items() if name not in gone})
+        if not wanted:
+            return report
         promised = {
             ref(obj) for entry in wanted for phase in entry.phases.values() for obj in phase.objects
             if obj["kind"] == "Namespace"
         } | {Ref("Namespace", "", self._space)}
         report.outcomes += self._apply([_space(self._space)], promised)
         wanted = self._without_foreign_namespaces(wanted)
-        known = self._known()
         for entry in wanted:
             self._write(record.united(known.get(entry.component), entry.record()))
         for phase in plans.PHASES:
@@ -126,6 +136,7 @@ class Engine:
             return False
         outcomes = definitions.ensure(self._cluster, texts, self._waiter, self._check) if texts else []
         outcomes += self._apply(objects, promised)
+        self._refresh(objects, outcomes)
         if secrets:
             made, self._fingerprints = self._bootstrap(secrets)
             outcomes += made
@@ -143,6 +154,13 @@ class Engine:
             if seconds > 2.0:
                 self._say(f"{name}: ready after {seconds:.0f} s")
         return True
+
+    def _refresh(self, objects: list[Object], outcomes: list[Outcome]) -> None:
+        """Lets pods see a changed ConfigMap at once."""
+        updated = {outcome.ref for outcome in outcomes if outcome.action == "updated"}
+        for obj in objects:
+            if not self._check and obj["kind"] == "ConfigMap" and ref(obj) in updated:
+                refresh(self._cluster, obj)
 
     def _apply(self, objects: list[Object], promised: set[Ref]) -> list[Outcome]:
         unique = {ref(obj): obj for obj in objects}
@@ -183,6 +201,9 @@ class Engine:
             if not purge:
                 report.outcomes += self._put_to_rest(found)
             # Objects first: an operator that goes with a release may have to let go of them.
+            for entry in found.offspring:
+                if not entry.get("data"):
+                    report.outcomes += self._delete(self._offspring(found, entry))
             members = [member.as_object() for member in found.members]
             doomed = self._doomed(members, purge)
             # A claim goes only when the release's pods, which use it, have gone.
@@ -190,12 +211,16 @@ class Engine:
             report.outcomes += self._delete([obj for obj in doomed if obj not in claims])
             for space, name in found.releases:
                 report.outcomes.append(self._releases.remove(name, space))
+            for entry in found.offspring:
+                # Data, and what was made while the programs were still there.
+                if purge if entry.get("data") else not self._check:
+                    report.outcomes += self._delete(self._offspring(found, entry))
             report.outcomes += self._delete(claims)
             if purge:
                 report.outcomes += self._purge_namespaces(found, known)
             # While anything is left behind the record stays, so that a later purge still knows what there is.
             left = [m for m in found.members if self._exists(m.as_object())]
-            if left and not purge:
+            if not purge and (left or any(self._offspring(found, entry) for entry in found.offspring)):
                 self._write(dataclasses.replace(found, members=tuple(left), releases=(),
                                                 about={**found.about, "removed": True}))
             elif not self._check:
@@ -203,6 +228,23 @@ class Engine:
                 known.pop(component)
             report.seconds[component] = round(time.monotonic() - started, 1)
         return report
+
+    def _offspring(self, found: record.Record, entry: dict[str, t.Any]) -> list[Object]:
+        """Returns what is there of a kind that the component's programs or users make, beside its own members."""
+        selector = ",".join(f"{key}={value}" for key, value in sorted((entry.get("selector") or {}).items()))
+        try:
+            live = self._cluster.list(entry["api_version"], entry["kind"], entry["namespace"], label_selector=selector or None)
+        except NotFound:  # its definition has gone already
+            return []
+        own = {member.identity for member in found.members}
+        return [member.as_object() for member in map(record.Member.of, live) if member.identity not in own]
+
+    def drop_space(self) -> list[Outcome]:
+        """Removes the platform's own namespace once no component is recorded in it any more, if a run has made it."""
+        live = self._cluster.get("v1", "Namespace", self._space)
+        if live is None or (live["metadata"].get("labels") or {}).get(_OWNER) != LABELS[_OWNER] or self._known():
+            return []
+        return self._delete([_space(self._space)])
 
     def _put_to_rest(self, found: record.Record) -> list[Outcome]:
         """Applies what objects that stay ask for when their component goes, and waits for it."""

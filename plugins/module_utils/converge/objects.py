@@ -26,6 +26,8 @@ _ORDER = (
     "Namespace", "ResourceQuota", "LimitRange", "CustomResourceDefinition", "StorageClass", "PriorityClass",
     "ServiceAccount", "Secret", "ConfigMap", "PersistentVolume", "PersistentVolumeClaim", "ClusterRole",
     "ClusterRoleBinding", "Role", "RoleBinding", "NetworkPolicy", "Service",
+    # What decides at a gateway, before the listeners and routes that it guards; and removed after them.
+    "SecurityPolicy", "ClientTrafficPolicy", "AuthorizationPolicy", "EnvoyFilter", "AuthService", "Module",
 )
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 

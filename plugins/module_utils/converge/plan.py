@@ -29,7 +29,10 @@ PHASES = (
 _FINGERPRINT = re.compile(r"<fingerprint ([a-z0-9.-]+/[a-z0-9.-]+)>")
 
 _PHASE_KEYS = {"objects", "releases", "definitions"}
-_PLAN_KEYS = {"component", "namespace", "about", "secrets", "phases", "namespace_labels"}
+_PLAN_KEYS = {"component", "namespace", "about", "secrets", "phases", "namespace_labels", "offspring"}
+_OFFSPRING_KEYS = {"api_version", "kind", "namespace", "selector", "data"}
+# What a component says of the way to it: see converge/routes.py.
+CATALOGUE_KEYS = ("services", "gateway", "access")
 
 
 class PlanError(ValueError):
@@ -52,6 +55,9 @@ class Plan:
     Attributes:
         about: facts that ``status`` shows: version, url.
         secrets: specifications for ``secret_bootstrap``.
+        catalogue: ``services``, ``gateway`` and ``access``, as far as the component has them (see routes.derived).
+        offspring: what the component's programs or users make: ``api_version``, ``kind``, ``namespace`` and, unless it is all of
+            these, ``selector`` of labels. It goes before the component; with ``data: true`` after it, on a purge only.
     """
 
     component: str
@@ -59,6 +65,8 @@ class Plan:
     about: dict[str, t.Any]
     secrets: tuple[dict[str, t.Any], ...]
     phases: dict[str, Phase]
+    catalogue: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    offspring: tuple[dict[str, t.Any], ...] = ()
 
     def without_namespaces(self, names: t.Container[str]) -> Plan:
         """Returns the plan without the Namespace objects of these names."""
@@ -84,6 +92,7 @@ class Plan:
             self.component, self.namespace, self.about,
             tuple(dict.fromkeys([Member.of(obj) for obj in objects] + kept)),
             tuple(dict.fromkeys((release.namespace, release.name) for release in releases)),
+            self.catalogue, self.offspring,
         )
 
 
@@ -95,7 +104,8 @@ def parse(
     """Returns the plan that a role's data describes.
 
     Args:
-        raw: ``component``, ``namespace``, ``about``, ``secrets`` and ``phases``.
+        raw: ``component``, ``namespace``, ``about``, ``secrets``, ``phases``, and what it adds to the service catalogue:
+            ``services``, ``gateway``, ``access``; and ``offspring``.
         resolve: makes a release of a role's entry.
         read_manifest: returns the text of a manifest that ``definitions`` names.
 
@@ -105,7 +115,7 @@ def parse(
     component, namespace = raw.get("component"), raw.get("namespace")
     if not component or not namespace:
         raise PlanError("a plan needs component and namespace")
-    unknown = set(raw) - _PLAN_KEYS
+    unknown = set(raw) - _PLAN_KEYS - set(CATALOGUE_KEYS)
     if unknown:
         raise PlanError(f"{component}: unknown keys in the plan: {', '.join(sorted(unknown))}")
     phases: dict[str, Phase] = {}
@@ -120,6 +130,9 @@ def parse(
     nameless = [secret for secret in raw.get("secrets") or [] if not isinstance(secret, dict) or not secret.get("name")]
     if nameless:
         raise PlanError(f"{component}: each of the secrets needs a name")
+    offspring = tuple(raw.get("offspring") or [])
+    if any(set(entry) - _OFFSPRING_KEYS or not _OFFSPRING_KEYS - {"selector", "data"} <= set(entry) for entry in offspring):
+        raise PlanError(f"{component}: each of the offspring needs api_version, kind and namespace, and may have selector and data")
     spaces = dict.fromkeys([
         namespace,
         *(str(secret.get("namespace", namespace)) for secret in raw.get("secrets") or []),
@@ -129,7 +142,9 @@ def parse(
     # Several components may share a namespace, so it carries no component's label.
     made = [_namespace(space, raw.get("namespace_labels") or {}) for space in spaces]
     phases["foundation"] = dataclasses.replace(first, objects=(*made, *first.objects))
-    return Plan(component, namespace, dict(raw.get("about") or {}), tuple(raw.get("secrets") or []), phases)
+    catalogue = {key: raw[key] for key in CATALOGUE_KEYS if raw.get(key)}
+    return Plan(
+        component, namespace, dict(raw.get("about") or {}), tuple(raw.get("secrets") or []), phases, catalogue, offspring)
 
 
 def with_fingerprints(value: t.Any, marks: dict[str, str]) -> t.Any:

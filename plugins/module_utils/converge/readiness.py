@@ -152,6 +152,29 @@ def _by_condition(kind: str) -> t.Callable[[Object], State]:
     return rule
 
 
+def _by_conditions_of(key: str, kinds: tuple[str, ...]) -> t.Callable[[Object], State]:
+    """Returns a rule for objects whose status has conditions for each of those that they attach to.
+
+    These are routes (``status.parents``) and policies (``status.ancestors``) of the Gateway API.
+    """
+
+    def rule(obj: Object) -> State:
+        entries = (obj.get("status") or {}).get(key) or []
+        if not entries:
+            return State(WAITING, "no gateway has taken it up yet")
+        for entry in entries:
+            for kind in kinds:
+                state = _by_condition(kind)({"metadata": obj["metadata"], "status": entry})
+                if not state.ready:
+                    return state
+        return State(READY)
+
+    return rule
+
+
+_policy = _by_conditions_of("ancestors", ("Accepted",))
+
+
 def _definition(obj: Object) -> State:
     names = condition(obj, "NamesAccepted")
     if names.get("status") == "False":
@@ -210,5 +233,10 @@ _RULES: dict[str, t.Callable[[Object], State]] = {
     "Issuer.cert-manager.io": _by_condition("Ready"),
     "ClusterIssuer.cert-manager.io": _by_condition("Ready"),
     "Gateway.gateway.networking.k8s.io": _by_condition("Programmed"),
+    "GatewayClass.gateway.networking.k8s.io": _by_condition("Accepted"),
+    "HTTPRoute.gateway.networking.k8s.io": _by_conditions_of("parents", ("Accepted", "ResolvedRefs")),
+    "BackendTrafficPolicy.gateway.envoyproxy.io": _policy,
+    "ClientTrafficPolicy.gateway.envoyproxy.io": _policy,
+    "SecurityPolicy.gateway.envoyproxy.io": _policy,
     "InferenceService.serving.kserve.io": _by_condition("Ready"),
 }

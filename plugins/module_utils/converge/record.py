@@ -48,13 +48,15 @@ class Member:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """The record of one component. ``about`` is what status shows: version, url, ..."""
+    """The record of one component. ``about`` is what status shows: version, url, ...; ``catalogue`` is Plan.catalogue."""
 
     component: str
     namespace: str
     about: dict[str, t.Any]
     members: tuple[Member, ...] = ()
     releases: tuple[tuple[str, str], ...] = ()  # (namespace, release)
+    catalogue: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    offspring: tuple[dict[str, t.Any], ...] = ()  # Plan.offspring
 
 
 def read_all(cluster: Cluster, space: str) -> dict[str, Record]:
@@ -77,6 +79,8 @@ def as_object(record: Record, space: str) -> Object:
         "about": record.about,
         "members": sorted([m.api_version, m.kind, m.namespace, m.name] for m in set(record.members)),
         "releases": sorted(list(entry) for entry in set(record.releases)),
+        **({"catalogue": record.catalogue} if record.catalogue else {}),
+        **({"offspring": list(record.offspring)} if record.offspring else {}),
     }
     return {
         "apiVersion": "v1",
@@ -113,4 +117,6 @@ def _parsed(entry: Object) -> Record:
         content["about"],
         tuple(Member(*member) for member in content["members"]),
         tuple((space, release) for space, release in content["releases"]),
+        content.get("catalogue") or {},
+        tuple(content.get("offspring") or ()),
     )

@@ -121,6 +121,24 @@ class Releases:
         found = helm_state.revisions(self._cluster, name, namespace)
         return helm_state.with_namespaces(self._cluster, found[0].objects(), namespace) if found else []
 
+    def drift(self, name: str, namespace: str) -> str:
+        """Returns how a release was changed since a run installed it, or an empty text; changes nothing."""
+        found = helm_state.revisions(self._cluster, name, namespace)
+        label = f"release {namespace}/{name}"
+        if not found:
+            return f"{label} is gone"
+        newest = found[0]
+        if newest.pending:
+            return f"{label} is stuck in {newest.status}" if newest.age >= PENDING_GRACE else ""
+        if newest.annotation(WANTED_ANNOTATION) is None:
+            return f"{label}: revision {newest.number} ({newest.status}) was made by another Helm, or by a run that was interrupted"
+        objects = self._objects(Release(name, namespace, "", "", {}), newest)
+        pairs = self._live_pairs(objects)
+        if helm_state.live_digest(pairs) == newest.annotation(LIVE_ANNOTATION):
+            return ""
+        gone = [str(ref(obj)) for obj, live in pairs if live is None]
+        return f"{label}: {', '.join(gone[:3])} gone" if gone else f"{label}: its objects were changed since"
+
     # -- the parts of ensure -------------------------------------------------------------------------------------
 
     def _settled(self, release: Release) -> list[Revision]:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import typing as t
 
+from ansible_collections.openmlops.platform.plugins.module_utils.condition import certificates, drift, events
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import engine, record
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Releases
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter
@@ -51,6 +53,30 @@ def read(
     ]
 
 
+def add_condition(cluster: Cluster, space: str, releases: Releases, entries: list[dict[str, t.Any]]) -> None:
+    """Adds to the entries what goes beyond being ready: ``certificates``, ``last_error`` and ``drift``."""
+    known = record.read_all(cluster, space)
+    owners: dict[tuple[str, str], str] = {}
+    for name, found in known.items():
+        for space_, release in found.releases:
+            members = [(str(obj["metadata"].get("namespace") or ""), obj["metadata"]["name"])
+                       for obj in releases.workloads(release, space_)]
+            owners.update(dict.fromkeys(members, name))
+        owners.update({(member.namespace, member.name): name for member in found.members if member.namespace})
+    # What concerns the whole cluster has no namespace, and a list without one would be that of all.
+    spaces = sorted({namespace for namespace, _name in owners if namespace})
+    ends = certificates.read(cluster, spaces, datetime.datetime.now(datetime.UTC))
+    warned = events.last(events.warnings(cluster, spaces), owners)
+    homes = {found.namespace: name for name, found in sorted(known.items(), reverse=True)}
+    for entry in entries:
+        name = entry["name"]
+        entry["certificates"] = [
+            end for end in ends if owners.get((end["namespace"], end["secret"]), homes.get(end["namespace"])) == name
+        ]
+        entry["last_error"] = warned.get(name)
+        entry["drift"] = drift.read(cluster, known[name], releases) if name in known else []
+
+
 def _proof(cluster: Cluster, namespace: str, component: str) -> t.Any:
     """Returns what the component's verification printed last, or None."""
     try:
@@ -74,6 +100,8 @@ def table(document: dict[str, t.Any]) -> str:
              f"context    {head.get('context') or '-'}", f"kubeconfig {head.get('kubeconfig') or '-'}"]
     if document["gateway"].get("url"):
         lines.append(f"gateway    {document['gateway']['url']}")
+    if document.get("state"):
+        lines.append(f"state      {document['state']}")
     rows = [("COMPONENT", "VERSION", "NAMESPACE", "READY", "ADDRESS")]
     rows += [
         (entry["name"], entry["version"], entry["namespace"], "yes" if entry["ready"] else "NO",
@@ -84,6 +112,12 @@ def table(document: dict[str, t.Any]) -> str:
     lines.append("")
     lines += ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip() for row in rows]
     lines += [f"{entry['name']}: {entry['reason']}" for entry in document["components"] if entry["reason"]]
+    lines += [f"{entry['name']} drifted: {text}" for entry in document["components"] for text in entry.get("drift") or []]
+    lines += [f"certificate {end['namespace']}/{end['secret']} of {entry['name']} holds until {end['expires'][:10]} "
+              f"({end['days_left']} days)"
+              for entry in document["components"] for end in entry.get("certificates") or []]
+    lines += [f"{entry['name']}: last warning at {last['time']}: {last['object']}: {last['reason']}: {last['message']}"
+              for entry in document["components"] if (last := entry.get("last_error"))]
     for entry in document["components"]:
         if isinstance(entry.get("proof"), dict):
             lines.append(f"{entry['name']} was proved: " + ", ".join(f"{k} {v}" for k, v in entry["proof"].items()))

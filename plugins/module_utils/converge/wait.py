@@ -11,7 +11,7 @@ import time
 import typing as t
 
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import pods, readiness
-from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object, ref
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object, Ref, ref
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
 
 _THREADS = 8
@@ -54,6 +54,8 @@ class Waiter:
         self._timeout = timeout
         self._schedule_grace = schedule_grace
         self._since: dict[tuple[str, str, str], float] = {}
+        # What pods of an object said last: one that is just being tried again says nothing.
+        self._words: dict[Ref, str] = {}
 
     def wait(self, wanted: list[Object]) -> float:
         """Waits until everything is ready and returns the seconds it took.
@@ -73,9 +75,8 @@ class Waiter:
             self._unblock(missing)
             now = time.monotonic()
             if now - started > self._timeout:
-                raise WaitError(
-                    f"not ready after {self._timeout:.0f} s (platform_wait_timeout): " + "; ".join(map(str, missing))
-                )
+                raise WaitError(f"not ready after {self._timeout:.0f} s (platform_wait_timeout): "
+                                + "; ".join(map(self._with_earlier_words, missing)))
             line = _progress(missing, total, now - started)
             if now - said_at >= _SAY_SECONDS and line != said:
                 self._say(line)
@@ -100,8 +101,15 @@ class Waiter:
         hopeless = [trouble for trouble in troubles if self._given_up(trouble)]
         missing.failed = missing.failed or bool(hopeless)
         for trouble in (hopeless or troubles)[:1]:
-            missing.reason = f"{state.reason}; pod {trouble.pod}: {self._told(trouble, missing.failed)}"
+            told = f"pod {trouble.pod}: {self._told(trouble, missing.failed)}"
+            missing.reason = f"{state.reason}; {told}"
+            if trouble.crashed:
+                self._words[ref(obj)] = told
         return missing
+
+    def _with_earlier_words(self, missing: Missing) -> str:
+        words = self._words.get(ref(missing.wanted), "")
+        return f"{missing}; earlier, {words}" if words and words not in missing.reason else str(missing)
 
     def _troubles(self, live: Object | None) -> list[pods.Trouble]:
         if live is None:

@@ -44,6 +44,20 @@ _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
 
 
+class Answer(t.NamedTuple):
+    """What a service behind the API server answered.
+
+    Args:
+        status: HTTP status.
+        headers: by name, whatever the case.
+        body: decoded when it is JSON, else text.
+    """
+
+    status: int
+    headers: t.Mapping[str, str]
+    body: t.Any
+
+
 class Resource(t.NamedTuple):
     """How the server serves one kind."""
 
@@ -123,6 +137,11 @@ class Cluster:
         self._kinds: dict[tuple[str, str], Resource] = {}
         self._groups_seen = False
 
+    @property
+    def configuration(self) -> t.Any:
+        """The connection's settings, as the ``kubernetes`` package has them."""
+        return self._configuration
+
     # -- requests ------------------------------------------------------------------------------------------------
 
     def request(
@@ -141,24 +160,85 @@ class Cluster:
         Raises:
             KubeError: of the class that fits the status; ``Unreachable`` without an answer.
         """
-        headers = {"Accept": accept, "User-Agent": "openmlops-platform"}
+        answer = self._send(
+            method, path, query, {"Accept": accept, **({"Content-Type": content_type} if body is not None else {})}, body,
+            read_seconds,
+            Retry(total=4, connect=2, read=0, redirect=0, status=3, backoff_factor=0.3, status_forcelist=(429, 503),
+                  allowed_methods=None, raise_on_status=False),
+        )
+        text = answer.data.decode("utf-8", errors="replace")
+        decoded = _decoded(text) if accept != "*/*" or answer.status >= 400 else text
+        if answer.status >= 400:
+            status = decoded if isinstance(decoded, dict) else {}
+            raise self._refusal(
+                answer.status, str(status.get("reason", "")), str(status.get("message") or text[:500] or answer.status)
+            )
+        if accept != "*/*" and not isinstance(decoded, (dict, list)):
+            raise Unreachable(0, "NotKubernetes", f"{self.server} is no Kubernetes API server (context {self.context})")
+        return decoded
+
+    def proxy(
+        self,
+        namespace: str,
+        service: str,
+        port: int | str,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, t.Any] | None = None,
+        body: t.Any = None,
+        headers: t.Mapping[str, str] | None = None,
+        read_seconds: float = _READ_SECONDS,
+    ) -> Answer:
+        """Sends one request to a service in the cluster, through the API server, and returns whatever it answers.
+
+        The API server takes ``Authorization`` away and sets ``X-Forwarded-Host``, ``-Proto`` and ``-Uri`` itself, so
+        neither can be sent to a service in this way (k8s.io/apimachinery, pkg/util/proxy/transport.go).
+
+        Args:
+            path: of the service, from its own root; query parameters apart.
+            body: sent as JSON.
+            headers: in place of ``Accept: application/json``, or beside it.
+
+        Raises:
+            NotFound: when there is no such service.
+            KubeError: status 503 while none of its pods takes the request; or another refusal of the API server.
+            Unreachable: without an answer from the API server.
+        """
+        full = f"/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy/{path.lstrip('/')}"
+        sent = {"Accept": "application/json", **({"Content-Type": "application/json"} if body is not None else {})}
+        # No request is sent twice: a service need not take a repetition well, and its 429 and 503 are answers.
+        answer = self._send(
+            method, full, query, {**sent, **(headers or {})}, body, read_seconds,
+            Retry(total=2, connect=2, read=0, redirect=0, status=0, backoff_factor=0.3, raise_on_status=False),
+        )
+        decoded = _decoded(answer.data.decode("utf-8", errors="replace"))
+        if isinstance(decoded, dict) and decoded.get("kind") == "Status" and decoded.get("apiVersion") == "v1":
+            status = int(decoded.get("code") or answer.status)
+            raise self._refusal(status, str(decoded.get("reason", "")), str(decoded.get("message") or status))
+        return Answer(answer.status, answer.headers, decoded)
+
+    def _send(
+        self, method: str, path: str, query: dict[str, t.Any] | None, headers: dict[str, str], body: t.Any,
+        read_seconds: float, retries: t.Any,
+    ) -> t.Any:
+        """Sends one request with this connection's credentials.
+
+        Raises:
+            Unreachable: without an answer.
+        """
+        headers = {"User-Agent": "openmlops-platform", **headers}
         for setting in self._configuration.auth_settings().values():
             if setting.get("in") == "header" and setting.get("value"):
                 headers[setting["key"]] = setting["value"]
-        data = None
-        if body is not None:
-            headers["Content-Type"] = content_type
-            data = json.dumps(body).encode()
-        url = self.server + path + (f"?{urlencode(query)}" if query else "")
         try:
-            answer = self._pool.request(
+            return self._pool.request(
                 method,
-                url,
-                body=data,
+                self.server + path + (f"?{urlencode(query, doseq=True)}" if query else ""),
+                body=json.dumps(body).encode() if body is not None else None,
                 headers=headers,
                 timeout=Timeout(connect=_CONNECT_SECONDS, read=read_seconds),
-                retries=Retry(total=4, connect=2, read=0, redirect=0, status=3, backoff_factor=0.3,
-                              status_forcelist=(429, 503), allowed_methods=None, raise_on_status=False),
+                retries=retries,
             )
         except HTTPError as error:
             raise Unreachable(
@@ -166,25 +246,23 @@ class Cluster:
                 f"No answer from {self.server} (context {self.context}): {_root_cause(error)}. "
                 "Is the cluster running, and is platform_kubeconfig current?",
             ) from error
-        text = answer.data.decode("utf-8", errors="replace")
-        decoded = _decoded(text) if accept != "*/*" or answer.status >= 400 else text
-        if answer.status >= 400:
-            status = decoded if isinstance(decoded, dict) else {}
-            if answer.status == 401:
-                raise Unreachable(
-                    401, "Unauthorized",
-                    f"{self.server} refuses the credentials of context {self.context}: they are wrong or have expired.",
-                )
-            raise error_for(
-                answer.status, str(status.get("reason", "")), str(status.get("message") or text[:500] or answer.status)
+
+    def _refusal(self, status: int, reason: str, message: str) -> KubeError:
+        if status == 401:
+            return Unreachable(
+                401, "Unauthorized",
+                f"{self.server} refuses the credentials of context {self.context}: they are wrong or have expired.",
             )
-        if accept != "*/*" and not isinstance(decoded, (dict, list)):
-            raise Unreachable(0, "NotKubernetes", f"{self.server} is no Kubernetes API server (context {self.context})")
-        return decoded
+        return error_for(status, reason, message)
 
     def version(self) -> str:
         """Returns the server's version, such as ``v1.35.4``."""
         return str(self.request("GET", "/version", read_seconds=10.0)["gitVersion"])
+
+    def date(self) -> str:
+        """Returns what time it is by the server's clock, as the header ``Date`` says it; empty when it does not."""
+        retries = Retry(total=2, connect=2, read=0, redirect=0, status=0, raise_on_status=False)
+        return str(self._send("GET", "/version", None, {"Accept": "application/json"}, None, 10.0, retries).headers.get("Date") or "")
 
     # -- discovery -----------------------------------------------------------------------------------------------
 

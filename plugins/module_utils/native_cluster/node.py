@@ -143,6 +143,16 @@ class Node:
             "version": known.get("version", ""),
         }
 
+    def addresses(self) -> Addresses:
+        """The network between host and node: the one that is in use, or the one that a start would take now."""
+        known = read_json(self.layout.facts).get("node_cidr", "")
+        if known and process.find(self.layout):
+            return Addresses(known)
+        others = hostnet.siblings(self.layout.base, self.settings.name)
+        # Before the packages are installed nobody can be asked which networks are taken.
+        taken = None if shutil.which("ip", path=process.SEARCH_PATH) else []
+        return hostnet.choose(self.settings.node_cidr, known, self.settings.link, others, taken)
+
     # -- starting -----------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
@@ -167,8 +177,7 @@ class Node:
         link = self.settings.link
         # The kernel takes its time to take a dead network namespace apart; its link must not be taken for a new one.
         hostnet.detach(link)
-        others = hostnet.siblings(self.layout.base, self.settings.name)
-        addresses = hostnet.choose(self.settings.node_cidr, earlier.get("node_cidr", ""), link, others)
+        addresses = self.addresses()
         self._write(addresses, earlier)
         self.say(f"cluster {self.settings.name}: starting at {addresses.node}")
         running = process.start(self.layout)

@@ -49,7 +49,7 @@ def test_one_rule_for_each_url(url, owner):
 @pytest.mark.parametrize("url", [
     "https://evil.example/", "https://mlxexample/", "https://ml.example.evil/", "ftp://ml.example/", "https://ml.example:80x/",
     "https://ml.example/a/../team/", "https://ml.example//team", "https://ml.example/%74eam/", "https://ml.example/a/..%2fteam",
-    "https://ml.example/a/%2e%2e/team", "https://ml.example/x/.", "https://ml.example/\\team",
+    "https://ml.example/a/%2e%2e/team", "https://ml.example/x/.", "https://ml.example/\\team", "https://ml.example/a/..;/team",
 ])
 def test_no_rule_for_tricks_and_strangers(url):
     assert matching(make(CATALOGUE), url) == []
@@ -67,7 +67,7 @@ def test_order_of_input_does_not_matter():
 def test_handlers():
     made = {rule["id"][8:]: rule for rule in make(CATALOGUE)}
     assert [a["handler"] for a in made["other"]["authenticators"]] == ["cookie_session", "bearer_token"]
-    assert [e["handler"] for e in made["other"]["errors"]] == ["redirect"]
+    assert [e["handler"] for e in made["other"]["errors"]] == ["redirect", "redirect"]
     assert [e["handler"] for e in made["team"]["errors"]] == ["json"]
     assert '"object":"team"' in made["team"]["authorizer"]["config"]["payload"]
 
@@ -76,10 +76,24 @@ def test_all_problems_at_once():
     with pytest.raises(AccessError) as error:
         make([service("a", "/x"), service("b", "/x/"), service("c", "/<.*>"), service("d", "/d", allow=[], prot=1)])
     text = str(error.value)
-    assert "service 'b' and service 'a' both answer https://ml.example/x/" in text
-    assert "service 'c': prefix" in text and "service 'd': allow" in text and "'prot'" in text
+    assert "service 'b': prefix: service 'a' answers the same https://ml.example/x/" in text
+    assert "service 'c': prefix" in text and "service 'd': allow" in text and "prot: unknown key" in text
 
 
 def test_groups_need_the_address_of_the_check():
     with pytest.raises(AccessError, match="check_url"):
         rules([service("a", "/", allow=["g"])], "ml.example", "https://ml.example/login")
+
+
+def test_what_was_wrong_with_the_rules_of_the_original():
+    """Its ten rules: a redirect that was always https (D-16), without the way back; no HEAD, no OPTIONS, no tokens; an id twice;
+    an ending in / that was needed (Oathkeeper 26.2 drops it)."""
+    made = rules([service("mlflow", "/", allow="authenticated"), service("seldon", "/seldon/", allow="authenticated", api=True)],
+                 "ml.example", "http://ml.example/auth/login")
+    page = made[0]["errors"][0]["config"]
+    assert page["to"] == "http://ml.example/auth/login" and page["return_to_query_param"] == "return_to"
+    assert {"HEAD", "OPTIONS"} <= set(made[0]["match"]["methods"])
+    assert [one["handler"] for one in made[0]["authenticators"]] == ["cookie_session", "bearer_token"]
+    assert [one["handler"] for one in made[1]["errors"]] == ["json"]  # an API answers with an error, never with a page
+    assert len({rule["id"] for rule in made}) == len(made)
+    assert matching(made, "https://ml.example/seldon") == matching(made, "https://ml.example/seldon/") == ["seldon"]

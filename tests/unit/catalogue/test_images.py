@@ -11,7 +11,8 @@ from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.lock 
 
 ENTRIES = {"web": {"images": {
     "server": {"repository": "ghcr.io/example/web", "tag": "1.0", "built": "mlflow"}, "port": {"repository": "localhost:5000/x/web", "tag": 2},
-    "short": {"repository": "nginx", "tag": "1"}, "user": {"repository": "library/nginx", "tag": "1"},
+    "unpublished": {"repository": "localhost/x/web", "tag": "1"}, "short": {"repository": "nginx", "tag": "1"},
+    "user": {"repository": "library/nginx", "tag": "1"},
 }}, "none": {}}
 
 
@@ -27,6 +28,7 @@ def locked(monkeypatch):
         ("web/server", "mirror.example.org", "mirror.example.org/example/web"),
         ("web/server", "mirror.example.org:5000/deep/path/", "mirror.example.org:5000/deep/path/example/web"),
         ("web/port", "mirror.example.org", "mirror.example.org/x/web"),
+        ("web/unpublished", "mirror.example.org", "mirror.example.org/x/web"),
         ("web/short", "mirror.example.org", "mirror.example.org/nginx"),
         ("web/user", "mirror.example.org", "mirror.example.org/library/nginx"),
         ("web/short", "", "nginx"),
@@ -69,6 +71,6 @@ def test_every_image_of_the_lock_file(name, source):
 
 
 def test_chart():
-    assert lock.chart("postgresql")["name"] == "cloudnative-pg"
-    with pytest.raises(CatalogueError, match="component 'local_cluster' has no chart"):
-        lock.chart("local_cluster")
+    assert lock.chart("postgresql/cloudnative-pg")["name"] == "cloudnative-pg"
+    with pytest.raises(CatalogueError, match="component 'local_cluster' has no chart 'x'"):
+        lock.chart("local_cluster/x")

@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.openmlops.platform.plugins.filter.components import FilterModule
+from ansible_collections.openmlops.platform.plugins.module_utils import yaml_text
 from ansible_collections.openmlops.platform.plugins.module_utils.catalogue import lock
 from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.lock import CatalogueError
-from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.selection import artifacts, requests, select
+from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.selection import artifacts, gaps, requests, select
 
 CATALOGUE = {
     "postgresql": {}, "object_store": {"needs": None}, "ory": {"needs": ["postgresql"]},
     "mlflow": {"needs": ["postgresql", "object_store"], "databases": [{"name": "mlflow"}], "buckets": [{"name": "m"}, {"name": "n"}]},
-    "feast": {"needs": ["mlflow"], "databases": [{"name": "feast", "owner": "f"}]},
+    "access": {}, "feast": {"needs": ["mlflow"], "brings": ["access"], "databases": [{"name": "feast", "owner": "f"}]},
 }
 
 
@@ -50,7 +51,7 @@ def test_each_comes_after_what_it_needs(catalogue, data):
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [(["mlflow"], ["object_store", "postgresql", "mlflow"]), ("mlflow", ["object_store", "postgresql", "mlflow"]),
-     (" ory , object_store,", ["object_store", "postgresql", "ory"]), (["feast"], ["object_store", "postgresql", "mlflow", "feast"])],
+     (" ory , object_store,", ["object_store", "postgresql", "ory"]), (["feast"], ["access", "object_store", "postgresql", "mlflow", "feast"])],
 )
 def test_choice(chosen, expected):
     assert select(CATALOGUE, chosen) == expected
@@ -58,7 +59,7 @@ def test_choice(chosen, expected):
 
 @pytest.mark.parametrize(
     ("chosen", "parts"),
-    [(["mlfow", "mlflow", "x"], ["unknown: mlfow, x", "choose from feast, mlflow, object_store, ory, postgresql"]),
+    [(["mlfow", "mlflow", "x"], ["unknown: mlfow, x", "choose from access, feast, mlflow, object_store, ory, postgresql"]),
      ("nothing", ["unknown: nothing"]), ([], ["is empty"]), ("", ["is empty"]), (" , ", ["is empty"])],
 )
 def test_wrong_choice(chosen, parts):
@@ -86,6 +87,21 @@ def test_requests():
     assert "component" not in CATALOGUE["mlflow"]["databases"][0]
 
 
+@pytest.mark.parametrize(
+    ("absent", "expected"),
+    [([], []), (["feast"], []), (["access"], []), (["mlflow", "feast"], []), (["postgresql", "object_store", "ory", "mlflow", "feast"], []),
+     (["mlflow"], ["mlflow_state is absent, but feast cannot do without: set mlflow_state to present, or feast_state to absent too"]),
+     (["postgresql", "mlflow", "feast"], ["postgresql_state is absent, but ory cannot do without: set postgresql_state to present, "
+                                          "or ory_state to absent too"]),
+     (["object_store", "postgresql"], ["object_store_state is absent, but mlflow cannot", "postgresql_state is absent, but "])],
+)
+def test_what_another_needs_cannot_be_absent(absent, expected):
+    order = select(CATALOGUE, ["feast", "ory"])
+    found = gaps(CATALOGUE, {name: "absent" if name in absent else "present" for name in order})
+    assert len(found) == len(expected)
+    assert all(text.startswith(start) for text, start in zip(found, expected))
+
+
 @pytest.fixture
 def locked(monkeypatch):
     entries = {"db": {"binaries": ["one", "two"], "images": {"server": {"built": "x"}, "other": {"built": "y"}}},
@@ -103,6 +119,27 @@ def test_artifacts_once_each(locked):
 def test_upstream_only_image_is_not_built(monkeypatch):
     monkeypatch.setattr(lock, "components", lambda: {"a": {"images": {"server": {"repository": "r.example.org/x", "tag": "1"}}}})
     assert artifacts(["a"]) == []
+
+
+def test_what_another_mode_needs_is_not_built(monkeypatch):
+    images = {"server": {"built": "server", "modes": ["own"]}, "other": {"built": "other", "modes": ["rare", "rarer"]},
+              "setup": {"built": "setup"}}
+    monkeypatch.setattr(lock, "components", lambda: {"a": {"images": images}, "b": {"images": {"x": {"built": "x"}}}})
+    assert artifacts(["a", "b"], modes={"a": "own"}) == ["image/server", "image/setup", "image/x"]
+    assert artifacts(["a"], modes={"a": "rarer"}) == ["image/other", "image/setup"]
+    assert artifacts(["a"], modes={"a": "external"}) == ["image/setup"]
+    # Nobody said which: all.
+    assert artifacts(["a"], modes={"b": "own"}) == artifacts(["a"]) == ["image/server", "image/other", "image/setup"]
+
+
+def test_modes_are_those_of_the_roles():
+    """A mode in the lock file that no role has would never be built."""
+    root = lock.COLLECTION_ROOT
+    for name, entry in lock.components().items():
+        used = {mode for image in (entry.get("images") or {}).values() for mode in image.get("modes") or []}
+        if used:
+            options = yaml_text.load((root / f"roles/{name}/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+            assert used <= set(options[f"{name}_mode"]["choices"]), name
 
 
 @pytest.mark.parametrize("name", ["component_select", "component_artifacts", "component_image", "component_lock"])

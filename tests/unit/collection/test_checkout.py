@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import pytest
 
 
-def test_the_four_inventories_are_there(root):
-    assert {path.parent.name for path in root.glob("inventories/*/hosts.yml")} >= {"local", "kind", "minikube", "gke"}
+TARGETS = ["local", "kind", "minikube", "gke", "eks", "openshift"]
+
+
+def test_the_inventories_are_there(root):
+    assert {path.parent.name for path in root.glob("inventories/*/hosts.yml")} >= set(TARGETS)
 
 
 def test_inventory_has_one_host_on_the_controller(inventory, ansible):
@@ -38,10 +43,43 @@ def test_inventory_variables_are_options_of_a_role(inventory, root, load):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["local", "kind", "minikube", "gke"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_site_passes_the_syntax_check(target, ansible):
     ansible("ansible-playbook", "site.yml", "-i", f"inventories/{target}", "--syntax-check")
 
 
 def test_playbook_passes_the_syntax_check(playbook, ansible):
     ansible("ansible-playbook", str(playbook), "-i", "inventories/gke", "--syntax-check")
+
+
+FILLED = {
+    "gke": {"platform_hostname": "ml.example.org"},
+    "eks": {"platform_hostname": "ml.example.org", "object_store_bucket_prefix": "acme-ml-"},
+    "openshift": {"platform_hostname": "ml.apps.example.org"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", FILLED)
+def test_a_user_only_fills_in(target, root, tmp_path):
+    """With what its comments ask for, an inventory makes sense: what preflight still says is of a cluster that is not there."""
+    report = tmp_path / "report.json"
+    given = {**FILLED[target], "platform_kubeconfig": str(tmp_path / "none"), "platform_context": "none", "platform_components": ["mlflow"],
+             "portal_image_repository": "registry.example.org/portal", "portal_image_tag": "1", "platform_preflight_file": str(report),
+             "platform_preflight_format": "json"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    environment |= {"ANSIBLE_HOME": str(tmp_path / "home"), "OPENMLOPS_ACM_CERTIFICATE": "arn:aws:acm:eu-west-1:1:certificate/x"}
+    done = subprocess.run(["ansible-playbook", "playbooks/preflight.yml", "-i", f"inventories/{target}", "-e", json.dumps(given)],
+                          cwd=root, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert report.exists(), done.stdout + done.stderr
+    document = json.loads(report.read_text())
+    wrong = [entry for entry in document["findings"] if entry["level"] == "error" and entry["check"] not in ("cluster", "tools")]
+    assert wrong == [] and any(entry["check"] == "inventory" and entry["level"] == "ok" for entry in document["findings"])
+
+
+def test_what_must_be_filled_in_says_so(root, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "OPENMLOPS_"))}
+    done = subprocess.run(
+        ["ansible", "eks", "-i", str(root / "inventories/eks"), "-m", "ansible.builtin.debug", "-a", "msg={{ ambassador_service_annotations }}"],
+        cwd=root, env=environment | {"ANSIBLE_HOME": str(tmp_path)}, capture_output=True, text=True, check=False, timeout=120)
+    assert "Fill in the ARN of the ACM certificate" in done.stdout + done.stderr

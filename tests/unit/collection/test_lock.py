@@ -16,9 +16,10 @@ GO_MODULES = [
     ("local_cluster", "provisioner", "local-path-provisioner", "github.com/rancher/local-path-provisioner"),
     ("postgresql", None, "cloudnative-pg", "github.com/cloudnative-pg/cloudnative-pg"),
     ("object_store", None, "versitygw", "github.com/versity/versitygw"),
+    ("envoy_gateway", None, "envoy-gateway", "github.com/envoyproxy/gateway"),
 ]
 # component, folder in images/, Python package
-PACKAGES = [("mlflow", "mlflow", "mlflow")]
+PACKAGES = [("mlflow", "mlflow", "mlflow"), ("prefect", "prefect", "prefect"), ("dask", "dask-operator", "dask-kubernetes")]
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +31,10 @@ def test_every_component_is_complete(components):
     problems = []
     for name, entry in components.items():
         problems += [f"{name} has no {key}" for key in ("version", "licence") if not entry.get(key)]
-        if not entry.get("chart") and not entry.get("images"):
-            problems.append(f"{name} has neither a chart nor images")
-        if entry.get("chart"):
-            problems += [f"{name}.chart has no {key}" for key in ("name", "version", "repository") if not entry["chart"].get(key)]
+        if not entry.get("charts") and not entry.get("images"):
+            problems.append(f"{name} has neither charts nor images")
+        for chart, pinned in entry.get("charts", {}).items():
+            problems += [f"{name}.charts.{chart} has no {key}" for key in ("name", "version", "repository") if not pinned.get(key)]
         for role, image in entry.get("images", {}).items():
             problems += [f"{name}.images.{role} has no {key}" for key in ("repository", "tag", "licence") if not image.get(key)]
     assert problems == []
@@ -46,16 +47,16 @@ def test_versions_are_text_and_fixed(components):
 
     for name, entry in components.items():
         check(name, entry["version"])
-        if entry.get("chart"):
-            check(f"{name}.chart", entry["chart"]["version"])
+        for chart, pinned in entry.get("charts", {}).items():
+            check(f"{name}.charts.{chart}", pinned["version"])
         for role, image in entry.get("images", {}).items():
             check(f"{name}.images.{role}", image["tag"])
 
 
 def test_components_have_a_role_and_roles_a_component(components, root):
     roles = {path.name for path in (root / "roles").glob("*") if path.is_dir()}
-    # `platform` and `local_build` serve the others and bring no program of their own
-    assert set(components) == roles - {"platform", "local_build"}
+    # `platform`, `local_build` and `access` serve the others and bring no program of their own
+    assert set(components) == roles - {"platform", "local_build", "access"}
 
 
 def test_folders_and_lock_name_each_other(components, root, load):
@@ -65,7 +66,7 @@ def test_folders_and_lock_name_each_other(components, root, load):
     entries = components.values()
     images = {image["built"] for entry in entries for image in entry.get("images", {}).values() if image.get("built")}
     binaries = {binary for entry in entries for binary in entry.get("binaries", [])}
-    charts = {entry["chart"]["bundled"] for entry in entries if entry.get("chart", {}).get("bundled")}
+    charts = {chart["bundled"] for entry in entries for chart in entry.get("charts", {}).values() if chart.get("bundled")}
     # An image may stand on another one of ours, and may hold programs.
     waiting = list(images)
     while waiting:
@@ -93,3 +94,9 @@ def test_go_modules_have_the_locked_version(components, root, load, component, i
 def test_python_packages_have_the_locked_version(components, root, component, folder, package):
     text = (root / f"images/{folder}/requirements.txt").read_text(encoding="utf-8")
     assert re.search(rf"^{package}==(\S+)", text, re.MULTILINE)[1] == components[component]["version"]
+
+
+def test_what_is_built_in_another_version_says_so(components, load, root):
+    """Status on a cluster with our own images must not name upstream's version."""
+    own = {name: entry["built_version"] for name, entry in components.items() if "built_version" in entry}
+    assert own == {name: load(root / f"images/{folder}/image.yml")["version"] for name, folder in (("ory", "kratos"), ("jupyterhub", "jupyterhub"))}

@@ -93,4 +93,8 @@ def test_errors_are_never_hidden_for_good(role):
 
 def test_every_component_has_a_molecule_scenario(root, load):
     components = set(load(root / "platform.lock.yml")["components"]) - {"local_cluster"}
-    assert components | {"default"} == {path.parent.name for path in root.glob("molecule/*/molecule.yml")}
+    scenarios = {path.parent.name for path in root.glob("molecule/*/molecule.yml")}
+    # A component in another mode has a scenario <component>_<mode>.
+    modes = {f"{name}_{mode}" for name in components for mode in load(root / f"roles/{name}/meta/argument_specs.yml")[
+        "argument_specs"]["main"]["options"].get(f"{name}_mode", {}).get("choices", [])}
+    assert components | {"default"} <= scenarios <= components | {"default"} | modes

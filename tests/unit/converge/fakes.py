@@ -16,7 +16,7 @@ import yaml
 
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import HelmError
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Resource
-from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Conflict, KubeError, NotFound
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Conflict, KubeError, NotFound, UnknownKind
 
 CLUSTER_WIDE = {
     "Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "PersistentVolume", "StorageClass",
@@ -85,13 +85,16 @@ class FakeCluster:
         return {**copy.deepcopy(found), "apiVersion": api_version} if found else None
 
     def list(self, api_version, kind, namespace=None, label_selector=None, field_selector=None):
-        assert field_selector is None
+        assert field_selector is None or field_selector.startswith("type=")
         self._note("list", {"kind": kind, "metadata": {"name": "", "namespace": namespace}})
+        if not self.serves(api_version, kind):
+            raise UnknownKind(404, "NotFound", f"no {kind}")
         wanted = dict(part.split("=", 1) for part in label_selector.split(",")) if label_selector else {}
         return [
             {**copy.deepcopy(obj), "apiVersion": api_version} for key, obj in sorted(self.objects.items())
             if key[0] == kind and namespace in (None, key[1])
             and wanted.items() <= (obj["metadata"].get("labels") or {}).items()
+            and (field_selector is None or obj.get("type") == field_selector.removeprefix("type="))
         ]
 
     def create(self, obj, dry_run=False):

@@ -14,12 +14,16 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
 from ansible_collections.openmlops.platform.plugins.action import converge, status
+from ansible_collections.openmlops.platform.plugins.module_utils.condition import certificates
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import record
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import status as converge_status
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import Outcome
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.engine import Report
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Ref
-from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import HelmError
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import HelmError, Release, Releases
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Forbidden
 from ansible_collections.openmlops.platform.plugins.plugin_utils import platform_action
+from ansible_collections.openmlops.platform.tests.unit.converge.fakes import manifest
 
 TOKEN = {"platform_api_host": "https://example.org", "platform_api_key": "t", "platform_api_ca_cert": "~/ca.crt",
          "platform_api_validate_certs": "false"}
@@ -85,10 +89,18 @@ def test_wrong_arguments(connected, args, message):
 
 
 def test_deferred_plans_are_collected(connected):
-    earlier = [{"component": "a", "namespace": "n"}, {"component": "b", "namespace": "old"}]
+    earlier = [{"component": "a", "packed": "{}"}, {"component": "b", "packed": "{}"}]
     result = action(converge, component="b", namespace="n", defer=True).run(task_vars={"ansible_facts": {"platform_plan": earlier}})
-    assert result["ansible_facts"]["platform_plan"] == [earlier[0], {"component": "b", "namespace": "n"}]
+    first, second = result["ansible_facts"]["platform_plan"]
+    assert first == earlier[0] and second["component"] == "b"
+    assert json.loads(second["packed"]) == {"component": "b", "namespace": "n"}
     assert not result["changed"] and not connected
+
+
+def test_a_deferred_plan_is_carried_out(connected, cluster):
+    deferred = action(converge, component="web", namespace="app", defer=True).run(task_vars={})
+    action(converge, plan=deferred["ansible_facts"]["platform_plan"]).run(task_vars={})
+    assert cluster.find("Namespace", "app") and cluster.find("ConfigMap", "component-web", "openmlops")
 
 
 def test_a_whole_run(connected, cluster):
@@ -105,7 +117,8 @@ def test_a_whole_run(connected, cluster):
     assert not again["changed"] and again["objects"] == [] and again["unchanged"] == 3
     json.dumps(again)
     gone = action(converge, component="web", state="absent", purge=True).run(task_vars={})
-    assert {entry["name"] for entry in gone["objects"]} == {"c", "app"}
+    # The last component takes the platform's own namespace with it.
+    assert {entry["name"] for entry in gone["objects"]} == {"c", "app", "openmlops"}
 
 
 def test_plan_of_several_components(connected, cluster):
@@ -266,3 +279,42 @@ def test_last_proof(installed):
     proof("failed", "2026-01-03T00:00:00Z", "traceback", "Failed")
     result = action(status).run(task_vars={})["status"]
     assert result["components"][0]["proof"] == {"runs": 2}
+
+
+def test_condition(installed):
+    installed.put({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "app"}, "type": "Warning", "reason": "Failed",
+                   "message": "no such key", "involvedObject": {"kind": "ConfigMap", "namespace": "app", "name": "c"}})
+    document = action(status, condition=True).run(task_vars={})["status"]
+    (web,) = document["components"]
+    assert document["state"] == "ok" and web["drift"] == [] and web["certificates"] == []
+    assert web["last_error"]["message"] == "no such key"
+    del installed.objects["ConfigMap", "app", "c"]
+    document = action(status, condition=True).run(task_vars={})["status"]
+    assert document["state"] == "warning" and document["components"][0]["drift"] == ["ConfigMap app/c is gone"]
+
+
+def test_certificates_are_told_once(connected, cluster, helm, monkeypatch):
+    """What a chart brings for the whole cluster is in no namespace; the Secrets of all are not asked for therefore."""
+    release = Release("web", "ml", "web-chart", "d", {})
+    helm.charts["web-chart"] = ("1.0.0", lambda values: [manifest("ClusterRole", "wide"), manifest("Service", "web")])
+    Releases(cluster, helm, lambda line: None).ensure(release)
+    entry = record.Record("web", "ml", {}, (), (("ml", "web"),))
+    cluster.put(record.as_object(entry, "openmlops"))
+    cluster.requests.clear()
+    asked = []
+    monkeypatch.setattr(certificates, "read", lambda found, spaces, now: asked.extend(spaces) or [])
+    entries = [{"name": "web"}]
+    converge_status.add_condition(cluster, "openmlops", Releases(cluster, helm, lambda line: None), entries)
+    assert asked == ["ml"] and entries[0]["drift"] == []
+
+
+@pytest.mark.parametrize(("fail_on", "fails"), [("never", False), ("problem", False), ("warning", True)])
+def test_exit_for_monitoring(installed, tmp_path, fail_on, fails):
+    del installed.objects["ConfigMap", "app", "c"]
+    run = action(status, condition=True, fail_on=fail_on, dest=str(tmp_path / "s.json"))
+    if fails:
+        with pytest.raises(AnsibleActionFail, match="^warning: web: ConfigMap app/c is gone$"):
+            run.run(task_vars={})
+    else:
+        run.run(task_vars={})
+    assert json.loads((tmp_path / "s.json").read_text())["state"] == "warning"

@@ -26,14 +26,14 @@ def root(tmp_path, monkeypatch):
     (chart / "templates" / "x.yaml").write_text("kind: ConfigMap\n")
     entry = {"name": "demo", "version": "1.2.3", "repository": "https://charts.example.org", "bundled": "demo"}
     monkeypatch.setattr(lock, "COLLECTION_ROOT", tmp_path / "root")
-    monkeypatch.setattr(lock, "components", lambda: {"demo": {"chart": entry}, "bare": {}})
+    monkeypatch.setattr(lock, "components", lambda: {"demo": {"charts": {"main": entry}}, "bare": {}})
     return tmp_path / "root"
 
 
 @pytest.fixture
 def resolve(root, tmp_path):
     def call(source="bundled", **raw):
-        return charts.resolve({"name": "r", "namespace": "n", "component": "demo", "values": {"a": 1}, **raw}, source, tmp_path / "cache")
+        return charts.resolve({"name": "r", "namespace": "n", "chart": "demo/main", "values": {"a": 1}, **raw}, source, tmp_path / "cache")
 
     return call
 
@@ -77,7 +77,8 @@ def test_bundled_chart_that_changed_has_another_version(resolve, root):
 
 @pytest.mark.parametrize(
     ("raw", "parts"),
-    [({"component": "none"}, ["no component 'none'"]), ({"component": "bare"}, ["'bare' has no chart"]), ({"chart": "x"}, ["r", "chart"])],
+    [({"chart": "none/x"}, ["no component 'none'"]), ({"chart": "bare/x"}, ["'bare' has no chart 'x'"]),
+     ({"chart": "demo/x"}, ["no chart 'x', only ['main']"]), ({"component": "x"}, ["r", "component"])],
 )
 def test_wrong_entries(resolve, raw, parts):
     with pytest.raises((PlanError, CatalogueError)) as error:
@@ -87,5 +88,5 @@ def test_wrong_entries(resolve, raw, parts):
 
 
 def test_missing_keys(root, tmp_path):
-    with pytest.raises(PlanError, match="missing .*'component', 'namespace', 'values'"):
+    with pytest.raises(PlanError, match="missing .*'chart', 'namespace', 'values'"):
         charts.resolve({"name": "r"}, "upstream", tmp_path)

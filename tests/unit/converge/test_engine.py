@@ -67,9 +67,10 @@ class Platform:
         return outcomes, marks
 
     @staticmethod
-    def plan(component="mlflow", namespace="app", secrets=(), **phases):
+    def plan(component="mlflow", namespace="app", secrets=(), offspring=(), **phases):
         return plans.parse(
-            {"component": component, "namespace": namespace, "about": {"version": "1"}, "secrets": list(secrets), "phases": phases},
+            {"component": component, "namespace": namespace, "about": {"version": "1"}, "secrets": list(secrets), "phases": phases,
+             "offspring": list(offspring)},
             lambda raw: Release(raw["name"], raw.get("namespace", namespace), "chart", raw.get("digest", "digest"), raw["values"]),
             lambda name: WIDGETS,
         )
@@ -369,6 +370,47 @@ def test_purge_after_a_removal_leaves_nothing(platform):
     platform.remove("mlflow")
     platform.remove("mlflow", purge=True)
     assert set(platform.cluster.objects) == before
+
+
+BORN = [{"api_version": "v1", "kind": "Pod", "namespace": "app", "selector": {"by": "hub"}},
+        {"api_version": "v1", "kind": "PersistentVolumeClaim", "namespace": "app", "selector": {"by": "hub"}, "data": True}]
+
+
+def test_what_its_programs_made_goes_with_the_component_and_data_with_a_purge(platform):
+    cluster = platform.cluster
+    platform.run(platform.plan(offspring=BORN, **FULL))
+    for kind in ("Pod", "PersistentVolumeClaim"):
+        for name, labels in (("ada", {"by": "hub"}), ("other", {"by": "somebody"})):
+            born = manifest(kind, name, "app")
+            born["metadata"]["labels"] = labels
+            cluster.create(born)
+    assert platform.remove("mlflow", check=True).changed and cluster.find("Pod", "ada", "app")
+    platform.remove("mlflow")
+    assert cluster.find("Pod", "ada", "app") is None and cluster.find("Pod", "other", "app")
+    assert cluster.find("PersistentVolumeClaim", "ada", "app")
+    platform.remove("mlflow", purge=True)
+    assert cluster.find("PersistentVolumeClaim", "ada", "app") is None
+
+
+def test_what_users_made_goes_before_its_definition(platform):
+    """And nobody minds that there is no such kind any more."""
+    cluster = platform.cluster
+    platform.run(platform.plan(offspring=[{"api_version": "example.org/v1", "kind": "Widget", "namespace": "app"}],
+                               definitions={"definitions": ["widgets"]}, routes={"objects": [manifest("Widget", "own", "app")]}))
+    cluster.create(manifest("Widget", "ada", "app"))
+    told = [outcome.ref.name for outcome in platform.remove("mlflow", purge=True, check=True).outcomes if outcome.ref.kind == "Widget"]
+    assert sorted(told) == ["ada", "own"]  # each once
+    order = []
+    cluster.before = lambda verb, obj: order.append(obj["kind"]) if verb == "delete" else None
+    platform.remove("mlflow", purge=True)
+    assert order.index("Widget") < order.index("CustomResourceDefinition")
+    assert cluster.find("Widget", "ada", "app") is None
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "Pod"}, {"kind": "Pod", "api_version": "v1"}, BORN[0] | {"name": "x"}])
+def test_offspring_that_is_not_well_described_is_refused(platform, wrong):
+    with pytest.raises(plans.PlanError, match="mlflow: each of the offspring needs"):
+        platform.plan(offspring=[wrong])
 
 
 def test_purge_leaves_nothing(platform):

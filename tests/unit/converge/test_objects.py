@@ -151,7 +151,8 @@ def test_order_is_stable_within_a_kind(found):
     ("first", "second"),
     [("Namespace", "Secret"), ("CustomResourceDefinition", "Widget"), ("ServiceAccount", "Deployment"), ("Secret", "Deployment"),
      ("ConfigMap", "Job"), ("ClusterRole", "ClusterRoleBinding"), ("Role", "RoleBinding"), ("Namespace", "ResourceQuota"),
-     ("PersistentVolumeClaim", "StatefulSet")],
+     ("PersistentVolumeClaim", "StatefulSet"), ("AuthService", "Mapping"), ("SecurityPolicy", "HTTPRoute"), ("Module", "Listener"),
+     ("AuthorizationPolicy", "Gateway"), ("EnvoyFilter", "VirtualService"), ("Service", "AuthService")],
 )
 def test_what_comes_first(first, second):
     groups = waves([{"kind": second}, {"kind": first}])

@@ -34,6 +34,16 @@ def cluster(status, roles=(), **annotations):
     return live("postgresql.cnpg.io/v1", "Cluster", spec, status, annotations=annotations)
 
 
+def route(*found):
+    parents = [{"parentRef": {}, **conditions(*found)}] if found else []
+    return live("gateway.networking.k8s.io/v1", "HTTPRoute", {}, {"parents": parents})
+
+
+def policy(*found):
+    ancestors = [{"ancestorRef": {}, **conditions(*found)}] if found else []
+    return live("gateway.envoyproxy.io/v1alpha1", "SecurityPolicy", {}, {"ancestors": ancestors})
+
+
 DONE = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}
 HEALTHY = {"phase": "Cluster in healthy state", "readyInstances": 2, "instances": 2}
 
@@ -56,6 +66,15 @@ HEALTHY = {"phase": "Cluster in healthy state", "readyInstances": 2, "instances"
         (live("apps/v1", "Deployment", {}, {"observedGeneration": 2, "updatedReplicas": 1, "replicas": 1, "availableReplicas": 1}),
          READY, ""),
         (deployment(**conditions(("ReplicaFailure", "True", {"message": "exceeded quota"}))), WAITING, "exceeded quota"),
+        # Gateway API and Envoy Gateway
+        (route(), WAITING, "no gateway"),
+        (route(("Accepted", "True", {})), WAITING, "ResolvedRefs is not reported"),
+        (route(("Accepted", "True", {}), ("ResolvedRefs", "False", {"message": "Service a/b not found"})), WAITING, "a/b not found"),
+        (route(("Accepted", "True", {"observedGeneration": 1}), ("ResolvedRefs", "True", {})), WAITING, "not seen"),
+        (route(("Accepted", "True", {"observedGeneration": 2}), ("ResolvedRefs", "True", {"observedGeneration": 2})), READY, ""),
+        (policy(), WAITING, "no gateway"),
+        (policy(("Accepted", "False", {"message": "no ReferenceGrant"})), WAITING, "no ReferenceGrant"),
+        (policy(("Accepted", "True", {"observedGeneration": 2})), READY, ""),
         # StatefulSet
         (stateful({"readyReplicas": 1, "updateRevision": "a", "currentRevision": "a"}), READY, ""),
         (stateful({}, replicas=3), WAITING, "0 of 3 pods ready"),

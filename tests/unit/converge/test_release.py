@@ -355,3 +355,31 @@ def test_workloads(releases):
     releases.ensure(RELEASE)
     found = {(obj["kind"], obj["metadata"].get("namespace")) for obj in releases.workloads("web", "ml")}
     assert found == {("Deployment", "ml"), ("Service", "ml"), ("Secret", "ml"), ("ClusterRole", None)}
+
+
+# -- drift ----------------------------------------------------------------------------------------------------------
+
+
+def test_drift_of_a_release(releases, cluster):
+    assert releases.drift("web", "ml") == "release ml/web is gone"
+    releases.ensure(RELEASE)
+    cluster.requests.clear()
+    assert releases.drift("web", "ml") == "" and not cluster.writes()
+    del cluster.objects["Service", "ml", "web"]
+    assert releases.drift("web", "ml") == "release ml/web: Service ml/web gone"
+    releases.ensure(RELEASE)
+    assert releases.drift("web", "ml") == ""
+    changed = cluster.find("Deployment", "web", "ml")
+    changed["spec"]["replicas"] = 5
+    cluster.put(changed)
+    assert releases.drift("web", "ml") == "release ml/web: its objects were changed since"
+
+
+def test_drift_by_another_helm(releases, cluster):
+    releases.ensure(RELEASE)
+    cluster.put(revision_secret("web", "ml", 2, "deployed", {"config": {}, "manifest": ""}))
+    assert "revision 2 (deployed) was made by another Helm" in releases.drift("web", "ml")
+    pending(cluster, "pending-upgrade", 600, 3)
+    assert releases.drift("web", "ml") == "release ml/web is stuck in pending-upgrade"
+    pending(cluster, "pending-upgrade", 1, 3)
+    assert releases.drift("web", "ml") == ""

@@ -91,6 +91,15 @@ def test_time_is_over(waiter, cluster, clock):
     assert 900 < clock.now - 1000 < 905
 
 
+def test_when_time_is_over_the_last_words_of_a_pod_that_is_tried_again_are_told(waiter, cluster, clock):
+    cluster.put(deployment())
+    cluster.put(pod("web-1", CRASHING))
+    cluster.words[("web-1", True)] = "no such host"
+    clock.tick = lambda now: cluster.put(pod("web-1", STARTING)) if now > 1500 else None
+    message = failure(waiter, WEB)
+    assert message.endswith("; earlier, pod web-1: crashed 2 times (exit code 1); its last words: no such host"), message
+
+
 def test_crash_loop_ends_the_wait_with_the_last_words(waiter, cluster, clock):
     cluster.put(deployment())
     cluster.put(pod("web-1", CRASHED))

@@ -32,6 +32,7 @@ esac
 DOCKER = """#!/bin/sh
 echo "docker $*" >> "$LOG"
 [ "$1" = exec ] && echo localhost/openmlops/there:1
+[ "$1" = container ] && echo 172.18.0.2
 exit 0
 """
 MINIKUBE = """#!/bin/sh
@@ -112,9 +113,10 @@ def test_kind(tmp_path):
         "kind get kubeconfig --name openmlops-t",
         "docker exec openmlops-t-control-plane ctr -n k8s.io images list -q",
         "kind load image-archive /c/new-2.tar --name openmlops-t",
+        "docker container inspect --format {{ .NetworkSettings.Networks.kind.IPAddress }} openmlops-t-control-plane",
     ]
     assert kubeconfig.read_text() == "current-context: openmlops-t\n"
-    assert f"FACTS {kubeconfig} openmlops-t 127.0.0.1" in text
+    assert f"FACTS {kubeconfig} openmlops-t 172.18.0.2" in text
 
     code, text, log = machine.run(local_cluster_provider="kind", local_cluster_images={"there": IMAGES["there"]})
     assert code == 0 and "changed=0" in text, text

@@ -1,0 +1,37 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Notebooks, flows and Dask in the engineer's hands: run again, preview, status."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from ansible_collections.openmlops.platform.tests.integration.workbench.chosen import CHOSEN
+
+
+def test_second_run_changes_nothing(cluster, gateway, variables):
+    again = cluster.run("up", "-e", f"@{variables}", **CHOSEN).ok()
+    assert again.changed == 0
+    print(f"  second run: {again.seconds:.1f} s")
+
+
+def test_check_on_a_converged_cluster_says_nothing_changes(cluster, gateway, variables):
+    checked = cluster.run("up", "--check", "--diff", "-e", f"@{variables}", **CHOSEN).ok()
+    assert checked.changed == 0 and "+++ after" not in checked.text
+
+
+def test_all_are_ready_and_have_an_address(cluster, gateway):
+    found = {entry["name"]: entry for entry in json.loads(cluster.run("status", OUTPUT="json").ok().text)["components"]}
+    assert all(found[name]["ready"] for name in ("jupyterhub", "prefect", "dask"))
+    assert found["jupyterhub"]["url"] == f"{gateway.url}/jupyter/" and found["prefect"]["url"] == f"{gateway.url}/prefect/"
+
+
+def test_no_secret_is_ever_shown(cluster, gateway, variables):
+    loud = cluster.run("up", "-vvv", "--diff", "-e", f"@{variables}", "-e", "prefect_log_level=INFO", "-e", "jupyterhub_cull_timeout=4000", **CHOSEN).ok()
+    assert loud.changed > 0
+    for place, value in cluster.secret_values().items():
+        for form in (value, base64.b64encode(value.encode()).decode()):
+            assert form not in loud.text, f"{place} is shown"
+    cluster.run("up", "-e", f"@{variables}", **CHOSEN).ok()
