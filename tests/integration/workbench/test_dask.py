@@ -54,6 +54,12 @@ def test_its_dashboard_is_seen_in_the_browser(ada, eve, computed):
     assert eve.open(path).status_code == 403
 
 
+def test_a_cluster_that_computes_does_not_stay_pending(cluster, computed):
+    """Two handlers of the operator write the phase; here the later one is as late as on a busy machine."""
+    cluster.kubectl("patch", "daskcluster", "-n", "dask", CLUSTER, "--type=merge", "-p", json.dumps({"status": {"phase": "Pending"}}))
+    cluster.kubectl("wait", "daskcluster", "-n", "dask", CLUSTER, "--for=jsonpath={.status.phase}=Running", "--timeout=60s", timeout=90)
+
+
 def test_nobody_else_reaches_the_scheduler(cluster, computed):
     scheduler = {f"{CLUSTER}-scheduler.dask": 8786}
     assert [reached(cluster, space, scheduler)[f"{CLUSTER}-scheduler.dask"] for space in ("flows", "default", "mlflow")] == [
