@@ -25,9 +25,11 @@ with mlflow.start_run() as run:
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.5)).fit(train_x, train_y)
     mlflow.log_param("C", 0.5)
     mlflow.log_metric("accuracy", model.score(test_x, test_y))
-    logged = mlflow.sklearn.log_model(model, name="model", pip_requirements=["scikit-learn"])
+    conda = {"name": "wine", "channels": ["conda-forge"], "dependencies": ["python=3.11", "pip", {"pip": ["mlflow", "scikit-learn==1.7.0"]}]}
+    logged = mlflow.sklearn.log_model(model, name="model", conda_env=conda)
 again = mlflow.pyfunc.load_model(logged.model_uri)
-print(json.dumps({"run": run.info.run_id, "same": bool((again.predict(test_x) == model.predict(test_x)).all())}))
+print(json.dumps({"run": run.info.run_id, "same": bool((again.predict(test_x) == model.predict(test_x)).all()),
+                  "environment": open(mlflow.pyfunc.get_model_dependencies(logged.model_uri)).read()}))
 """
 # Tries to connect to each address, once.
 CONNECT = """
@@ -59,6 +61,8 @@ def test_one_login_opens_it(gateway, login):
 def test_a_notebook_trains_and_tracks(ada):
     proof = json.loads(ada.run(TRAIN).splitlines()[-1])
     assert proof["same"] is True
+    # The environment that was named with the model, not the notebook's.
+    assert "scikit-learn==1.7.0" in proof["environment"].split()
     run = ada.open(f"/mlflow/api/2.0/mlflow/runs/get?run_id={proof['run']}").json()["run"]
     assert run["info"]["status"] == "FINISHED"
     assert {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}["accuracy"] > 0.9
@@ -72,6 +76,15 @@ def test_files_stay_when_the_server_is_started_anew(cluster, ada):
     ada.start()
     assert pod_of(cluster, ADA)["metadata"]["uid"] != first
     assert "still here" in ada.run("import pathlib; print(pathlib.Path.home().joinpath('kept.txt').read_text())")
+
+
+def test_servers_and_files_outlive_a_restart_of_the_hub(cluster, ada):
+    before = pod_of(cluster, ADA)["metadata"]["uid"]
+    cluster.kubectl("rollout", "restart", "-n", "jupyterhub", "deployment/hub")
+    cluster.kubectl("rollout", "status", "-n", "jupyterhub", "deployment/hub", "--timeout=120s", timeout=150)
+    assert ada.open("/jupyter/hub/home").status_code == 200
+    assert "still here" in ada.run("import pathlib; print(pathlib.Path.home().joinpath('kept.txt').read_text())")
+    assert pod_of(cluster, ADA)["metadata"]["uid"] == before
 
 
 def test_a_notebook_reaches_its_tools_and_nothing_else(cluster, ada):

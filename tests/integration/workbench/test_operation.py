@@ -8,7 +8,10 @@ from __future__ import annotations
 import base64
 import json
 
-from ansible_collections.openmlops.platform.tests.integration.workbench.chosen import CHOSEN
+import pytest
+
+from ansible_collections.openmlops.platform.tests.integration.platform_client import secret
+from ansible_collections.openmlops.platform.tests.integration.workbench.chosen import ADA, CHOSEN
 
 
 def test_second_run_changes_nothing(cluster, gateway, variables):
@@ -35,3 +38,35 @@ def test_no_secret_is_ever_shown(cluster, gateway, variables):
         for form in (value, base64.b64encode(value.encode()).decode()):
             assert form not in loud.text, f"{place} is shown"
     cluster.run("up", "-e", f"@{variables}", **CHOSEN).ok()
+
+
+@pytest.mark.slow
+def test_files_outlive_a_restart_of_the_cluster(cluster, gateway, variables, login):
+    before = login(ADA)
+    before.start()
+    before.run("import pathlib; pathlib.Path.home().joinpath('restart.txt').write_text('still here')")
+    cluster.run("down").ok()
+    cluster.run("up", "-e", f"@{variables}", **CHOSEN).ok()
+    after = login(ADA)
+    after.start()
+    assert "still here" in after.run("import pathlib; print(pathlib.Path.home().joinpath('restart.txt').read_text())")
+
+
+@pytest.mark.slow
+def test_with_the_dummy_login_a_password_opens_the_hub(cluster, gateway, variables, login):
+    cluster.run("up", "-e", f"@{variables}", "-e", "jupyterhub_authenticator=dummy", **CHOSEN).ok()
+    try:
+        visitor = login(ADA)
+        assert 'name="password"' in visitor.open("/jupyter/hub/login").text
+        token = next(cookie.value for cookie in visitor.http.cookies if cookie.name == "_xsrf" and cookie.path == "/jupyter/hub/")
+
+        def enter(password):
+            return visitor.http.post(f"{gateway.url}/jupyter/hub/login", timeout=60, allow_redirects=False,
+                                     data={"username": "grace", "password": password, "_xsrf": token})
+
+        assert enter("not-the-password").status_code == 403
+        assert enter(secret(cluster, "jupyterhub", "jupyterhub", "dummy-password")).status_code == 302
+        home = visitor.open("/jupyter/hub/home")
+        assert home.status_code == 200 and "grace" in home.text
+    finally:
+        cluster.run("up", "-e", f"@{variables}", **CHOSEN).ok()
