@@ -16,10 +16,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import uvicorn
-from feast import FeatureStore
-from feast.ui_server import get_app
-
 # What stands for the root in the files of Feast's build: in which files, what, and what it becomes (@ is the path).
 REPLACED = (
     ("index.html", r'(href|src)="/(?!/)', r'\1="@/'),
@@ -80,6 +76,11 @@ class Below:
 
 def main() -> None:
     """Serves on port 8888."""
+    # Here, so that the rest can be tested without Feast.
+    import uvicorn
+    from feast import FeatureStore
+    from feast.ui_server import get_app
+
     prefix = os.environ.get("PREFIX", "")
     folder = Path(tempfile.mkdtemp())
     (folder / "feature_store.yaml").write_bytes(base64.b64decode(os.environ["FEATURE_STORE_YAML_BASE64"]))
