@@ -115,6 +115,15 @@ OWN = {
         "role": {"extraPermissions": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]},
         "serviceAccount": {"annotations": {"example.org/a": "b"}},
     },
+    "feast-feature-server": {
+        "imagePullSecrets": [{"name": "registry"}],
+        "feast_mode": "ui",
+        "commandArgs": ["feast", "ui", "-h", "0.0.0.0"],
+        "extraEnvs": [{"name": "A", "value": "1"}],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+        "serviceAccount": {"name": "feast"},
+    },
     "dask-kubernetes-operator": {
         "imagePullSecrets": [{"name": "registry"}],
         "rbac": {"cluster": True},
@@ -130,6 +139,7 @@ UPSTREAM = {
     "versitygw": "objectstore/versitygw", "seaweedfs": "objectstore/seaweedfs", "cloudnative-pg": "cnpg/cloudnative-pg",
     "envoy-gateway": "gateway/envoy-gateway/gateway-helm", "keto": "ory/charts/keto", "kratos": "ory/charts/kratos",
     "oathkeeper": "ory/charts/oathkeeper",
+    "feast-feature-server": "feast/feast-feature-server",
     "prefect-server": "prefect/prefect-server", "prefect-worker": "prefect/prefect-worker",
     "dask-kubernetes-operator": "dask/dask-kubernetes-operator",
 }
@@ -170,9 +180,9 @@ TEXTS = {"seaweedfs": {"nodeSelector", "tolerations", "affinity"}}
 # What these put behind the full name, as their upstream does.
 SUFFIXES = {"seaweedfs": "-all-in-one"}
 # Charts whose upstream gives a pod no labels of the values.
-NO_POD_LABELS = {"dask-kubernetes-operator"}
+NO_POD_LABELS = {"dask-kubernetes-operator", "feast-feature-server"}
 # Charts whose image of ours has another name.
-IMAGES = {"prefect-server": "prefect", "prefect-worker": "prefect", "dask-kubernetes-operator": "dask-operator"}
+IMAGES = {"feast-feature-server": "feast", "prefect-server": "prefect", "prefect-worker": "prefect", "dask-kubernetes-operator": "dask-operator"}
 # The programs of these charts look for objects of one name, which therefore cannot be chosen.
 FIXED_NAMES = {"envoy-gateway"}
 # An image's registry is a value of its own here.

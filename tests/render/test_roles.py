@@ -26,6 +26,7 @@ RELEASES = {
     "dask/dask-gateway": ("_dask_gateway_release", "dask/dask-gateway"),
     "dask/dask-kubernetes-operator": ("_dask_operator_release", "dask/dask-kubernetes-operator"),
     "envoy_gateway/gateway-helm": ("_envoy_gateway_release", "gateway/envoy-gateway/gateway-helm"),
+    "feast/feast-feature-server": ("_feast_releases[1]", "feast/feast-feature-server"),
     "mlflow/mlflow": ("_mlflow_plan.phases.applications.releases[0]", None),
     "object_store/versitygw": ("_object_store_release", "objectstore/versitygw"),
     "ory/keto": ("_ory_plan.phases.applications.releases[2]", "ory/charts/keto"),

@@ -57,8 +57,15 @@ def _stable_order(graph: dict[str, list[str]]) -> list[str]:
 
 
 def requests(catalogue: dict[str, dict[str, t.Any]], selected: list[str], kind: str) -> list[dict[str, t.Any]]:
-    """Returns what the selected components ask of another: their ``databases`` or ``buckets``."""
-    return [{**entry, "component": name} for name in selected for entry in catalogue[name].get(kind) or []]
+    """Returns what the selected components ask of another: their ``databases``, ``buckets`` or ``calls``.
+
+    A bucket that several ask for is the first one's; the others say in their ``calls`` that they use it.
+    """
+    found = [{**entry, "component": name} for name in selected for entry in catalogue[name].get(kind) or []]
+    if kind == "buckets":
+        first = {entry["name"]: number for number, entry in reversed(list(enumerate(found)))}
+        found = [entry for number, entry in enumerate(found) if first[entry["name"]] == number]
+    return found
 
 
 def gaps(catalogue: dict[str, dict[str, t.Any]], states: dict[str, str]) -> list[str]:

@@ -87,6 +87,14 @@ def test_requests():
     assert "component" not in CATALOGUE["mlflow"]["databases"][0]
 
 
+def test_a_bucket_of_several_is_one():
+    both = {"feast": {"buckets": [{"name": "flows", "namespace": "feast"}]},
+            "prefect": {"buckets": [{"name": "logs"}, {"name": "flows", "namespace": "flows"}]}}
+    assert requests(both, ["feast", "prefect"], "buckets") == [
+        {"name": "flows", "namespace": "feast", "component": "feast"}, {"name": "logs", "component": "prefect"}]
+    assert [entry["namespace"] for entry in requests(both, ["prefect", "feast"], "buckets")[1:]] == ["flows"]
+
+
 @pytest.mark.parametrize(
     ("absent", "expected"),
     [([], []), (["feast"], []), (["access"], []), (["mlflow", "feast"], []), (["postgresql", "object_store", "ory", "mlflow", "feast"], []),

@@ -13,6 +13,8 @@ import pytest
 SHARED = {
     "dask-operator": ["dask", "distributed", "dask-kubernetes", "cloudpickle", "msgpack", "tornado", "kr8s"],
     "prefect": ["prefect", "prefect-kubernetes"],
+    # Definitions travel with their code in them (dill), tables by pyarrow.
+    "feast": ["feast", "dill", "pandas", "numpy", "pyarrow", "protobuf", "grpcio", "dask", "s3fs"],
 }
 
 
