@@ -111,7 +111,11 @@ class Person:
         }))
         text = ""
         while time.monotonic() < end:
-            message = json.loads(channel.recv())
+            # Pings come back too: else a kernel that says nothing would keep us for ever.
+            opcode, data = channel.recv_data(control_frame=True)
+            if opcode != websocket.ABNF.OPCODE_TEXT:
+                continue
+            message = json.loads(data)
             if message["parent_header"].get("msg_id") != number:
                 continue
             if message["msg_type"] == "stream":

@@ -48,12 +48,17 @@ def listen(gateway, token):
     try:
         socket.send(json.dumps({"type": "auth", "token": None}))
         assert json.loads(socket.recv())["type"] == "auth_success"
-        socket.send(json.dumps({"type": "filter", "filter": {"event": {"prefix": ["prefect."]}}}))
+        # Without an end the filter ends now, and lets nothing through that happens later.
+        now = datetime.datetime.now(datetime.timezone.utc)
+        occurred = {"since": now.isoformat(), "until": (now + datetime.timedelta(hours=1)).isoformat()}
+        socket.send(json.dumps({"type": "filter", "filter": {"event": {"prefix": ["prefect."]}, "occurred": occurred}}))
 
         def wait(kind, seconds=60):
             end = time.monotonic() + seconds
             while time.monotonic() < end:
-                message = json.loads(socket.recv())
+                # Pings come back too: else a server that says nothing but pings would keep us for ever.
+                opcode, data = socket.recv_data(control_frame=True)
+                message = json.loads(data) if opcode == websocket.ABNF.OPCODE_TEXT else {"type": "ping"}
                 if message["type"] == "event" and message["event"]["event"] == kind:
                     return message["event"]
             pytest.fail(f"no event {kind} in {seconds} s")
