@@ -36,7 +36,7 @@ options:
   offspring:
     description:
       - What the component's programs or users make, such as servers of JupyterHub's and clusters of Dask's users, by C(api_version),
-        C(kind), C(namespace) and, unless it is all of these, C(selector) (labels).
+        C(kind), C(namespace) (empty for all) and, unless it is all of these, C(selector) (labels).
       - It goes before the component goes; with C(data=true) after it, on a purge only.
     type: list
     elements: dict

@@ -28,6 +28,8 @@ CASES = {
     "github": {**CLIENT, "jupyterhub_authenticator": "github", "jupyterhub_github_organizations": ["lab:ml"]},
     "google": {**CLIENT, "jupyterhub_authenticator": "google", "jupyterhub_google_hosted_domains": ["example.org"],
                "jupyterhub_google_groups": ["ml@example.org"], "jupyterhub_google_admin_groups": ["admins@example.org"]},
+    "nobody": {**GATEWAY, "jupyterhub_allow": "nobody"},
+    "one profile as root": {**GATEWAY, "jupyterhub_profiles": [{"name": "Plain"}, {"name": "Root", "start_as_root": True}]},
     "google domain": {**CLIENT, "jupyterhub_authenticator": "google", "jupyterhub_google_hosted_domains": ["example.org"]},
     "oidc": {**CLIENT, "jupyterhub_authenticator": "oidc", "jupyterhub_oidc_groups_claim": "groups", "jupyterhub_allowed_groups": ["lab"],
              **{f"jupyterhub_oidc_{name}_url": f"https://id.example.org/{name}" for name in ("authorize", "token", "userinfo")}},
@@ -112,7 +114,11 @@ def test_who_may_log_in(plans, case, name, everybody):
 def test_each_login_has_what_it_needs(plans):
     config = {case: release(plans, case)["hub"]["config"] for case in CASES}
     assert config["github"]["GitHubOAuthenticator"] == {"allowed_organizations": ["lab:ml"], "scope": ["read:org"]}
-    assert config["google"]["GoogleOAuthenticator"]["hosted_domain"] == ["example.org"]
+    # Groups by domain; a list, even an empty one, would end the hub.
+    assert config["google"]["GoogleOAuthenticator"] == {
+        "hosted_domain": ["example.org"], "strip_domain": False, "allowed_google_groups": {"example.org": ["ml@example.org"]},
+        "admin_google_groups": {"example.org": ["admins@example.org"]}}
+    assert config["google domain"]["GoogleOAuthenticator"] == {"hosted_domain": ["example.org"], "strip_domain": False}
     assert config["oidc"]["GenericOAuthenticator"]["auth_state_groups_key"] == "oauth_user.groups"
     assert config["oidc"]["Authenticator"]["allowed_groups"] == ["lab"] and config["oidc"]["Authenticator"]["manage_groups"] is True
     callback = config["oidc"]["OAuthenticator"]["oauth_callback_url"]
@@ -171,6 +177,18 @@ def test_root_only_where_it_is_asked_for(plans):
         assert restricted.get("runAsNonRoot", False) is (case != "everything")
     assert "platform_user" in release(plans, "everything")["hub"]["extraConfig"]["00-platform"]
     assert "platform_user" not in release(plans, "platform")["hub"]["extraConfig"]["00-platform"]
+
+
+def test_a_profile_as_root_has_the_capabilities_to_become_the_user(plans):
+    """KubeSpawner lays its context over that of all others, in which there are none."""
+    plain, root = release(plans, "one profile as root")["singleuser"]["profileList"]
+    assert "container_security_context" not in plain["kubespawner_override"]
+    assert root["kubespawner_override"]["container_security_context"]["capabilities"] is None
+    assert root["kubespawner_override"]["container_security_context"]["runAsNonRoot"] is False
+
+
+def test_where_nobody_may_enter_nobody_is_named(plans):
+    assert {entry["identity"] for entry in plans["nobody"]["services"]} == {"none"}
 
 
 def test_a_token_of_kubernetes_only_where_it_is_of_use(plans):

@@ -233,7 +233,7 @@ class Engine:
         """Returns what is there of a kind that the component's programs or users make, beside its own members."""
         selector = ",".join(f"{key}={value}" for key, value in sorted((entry.get("selector") or {}).items()))
         try:
-            live = self._cluster.list(entry["api_version"], entry["kind"], entry["namespace"], label_selector=selector or None)
+            live = self._cluster.list(entry["api_version"], entry["kind"], entry["namespace"] or None, label_selector=selector or None)
         except NotFound:  # its definition has gone already
             return []
         own = {member.identity for member in found.members}

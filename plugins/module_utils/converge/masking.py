@@ -83,6 +83,8 @@ def masked_values(value: t.Any, secret: bool = False) -> t.Any:
         }
     if isinstance(value, list):
         return [masked_values(entry, secret) for entry in value]
+    # A private key is one under any name.
+    secret = secret or isinstance(value, str) and "PRIVATE KEY-----" in value
     return HIDDEN if secret and value not in (None, "", True, False) else value
 
 

@@ -56,8 +56,8 @@ class Plan:
         about: facts that ``status`` shows: version, url.
         secrets: specifications for ``secret_bootstrap``.
         catalogue: ``services``, ``gateway`` and ``access``, as far as the component has them (see routes.derived).
-        offspring: what the component's programs or users make: ``api_version``, ``kind``, ``namespace`` and, unless it is all of
-            these, ``selector`` of labels. It goes before the component; with ``data: true`` after it, on a purge only.
+        offspring: what the component's programs or users make: ``api_version``, ``kind``, ``namespace`` (empty: all) and, unless it
+            is all of these, ``selector`` of labels. It goes before the component; with ``data: true`` after it, on a purge only.
     """
 
     component: str

@@ -99,3 +99,9 @@ def test_values_are_masked_by_name(name, shape):
 )
 def test_references_and_harmless_values_stay_readable(values):
     assert masked_values(values) == values
+
+
+def test_a_private_key_is_hidden_under_any_name():
+    key = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n"
+    assert masked_values({"https": {"manual": {"key": key, "cert": "-----BEGIN CERTIFICATE-----"}}, "files": [key]}) == {
+        "https": {"manual": {"key": HIDDEN, "cert": "-----BEGIN CERTIFICATE-----"}}, "files": [HIDDEN]}
