@@ -86,11 +86,19 @@ class ActionModule(PlatformAction):
     ) -> dict[str, t.Any]:
         wanted, removals = self._plans(args, own)
         engine = self._engine(cluster, space, args)
+        if args["plan"] is not None:
+            self._tell_unchosen(engine, [*(entry.component for entry in wanted), *(entry["component"] for entry in removals)])
         if self.check:
             return self._result(_both(engine, removals, wanted))
         engine.make_space()
         with self._lock(cluster, space) as lock:
             return self._result(_both(self._engine(cluster, space, args, lock.check), removals, wanted))
+
+    def _tell_unchosen(self, engine: Engine, names: list[str]) -> None:
+        others = engine.unchosen(names)
+        if others:
+            self.say(f"installed but not chosen: {', '.join(others)}. They are left as they are, but databases, buckets and network rules "
+                     f"are those of the chosen only. Name them in platform_components, or remove them: {others[0]}_state: absent")
 
     def _plans(
         self, args: dict[str, t.Any], own: dict[str, t.Any]

@@ -302,6 +302,10 @@ class Engine:
 
     # -- records ---------------------------------------------------------------------------------------------------
 
+    def unchosen(self, names: t.Iterable[str]) -> list[str]:
+        """Returns the components that are installed and not among these."""
+        return sorted(set(self._known()) - set(names))
+
     def _known(self) -> dict[str, record.Record]:
         return record.read_all(self._cluster, self._space)
 

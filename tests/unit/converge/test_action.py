@@ -127,6 +127,15 @@ def test_plan_of_several_components(connected, cluster):
     assert cluster.find("Namespace", "one") and cluster.find("Namespace", "two") and cluster.find("ConfigMap", "component-one", "ml")
 
 
+def test_what_is_installed_and_not_chosen_is_told(connected, cluster):
+    action(converge, plan=[{"component": name, "namespace": name} for name in ("one", "two")]).run(task_vars={})
+    fewer = action(converge, plan=[{"component": "one", "namespace": "one"}])
+    assert not fewer.run(task_vars={})["changed"]
+    (told,) = [call.args[0] for call in fewer.say.call_args_list if "not chosen" in call.args[0]]
+    assert "not chosen: two." in told and "two_state: absent" in told and "platform_components" in told
+    assert cluster.find("Namespace", "two")
+
+
 def test_a_plan_may_remove_and_make(connected, cluster):
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "one"}}
     plan = [{"component": "one", "namespace": "one", "phases": {"stores": {"objects": [config]}}}]
