@@ -175,8 +175,8 @@ def test_root_only_where_it_is_asked_for(plans):
     for case in CASES:
         restricted = release(plans, case)["hub"]["config"]["KubeSpawner"].get("container_security_context", {})
         assert restricted.get("runAsNonRoot", False) is (case != "everything")
-    assert "platform_user" in release(plans, "everything")["hub"]["extraConfig"]["00-platform"]
-    assert "platform_user" not in release(plans, "platform")["hub"]["extraConfig"]["00-platform"]
+    assert "NB_USER" in release(plans, "everything")["hub"]["extraConfig"]["00-platform"]
+    assert "NB_USER" not in release(plans, "platform")["hub"]["extraConfig"]["00-platform"]
 
 
 def test_a_profile_as_root_has_the_capabilities_to_become_the_user(plans):

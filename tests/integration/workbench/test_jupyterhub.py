@@ -133,6 +133,17 @@ def test_nobody_comes_into_another_ones_server(ada, eve):
     assert eve.call("DELETE", f"/jupyter/hub/api/users/{ADA}/server").status_code in (403, 404)
 
 
+def test_a_home_that_was_deleted_comes_back_empty(cluster, eve):
+    """As after a removal with data, when the hub's database is still there."""
+    eve.start()
+    eve.stop()
+    (claim,) = [item["metadata"]["name"] for item in cluster.get("persistentvolumeclaims", "-n", "jupyterhub")["items"]
+                if item["metadata"]["name"].startswith("claim-eve-")]
+    cluster.kubectl("delete", "persistentvolumeclaim", "-n", "jupyterhub", claim)
+    eve.start()
+    eve.stop()
+
+
 def test_a_browser_that_changes_hands_is_another_person(login, ada):
     """Ada's cookies of JupyterHub with Eve's session of the platform: Eve is Eve, on the hub and on Ada's server."""
     other = login(EVE)
