@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -63,11 +64,11 @@ def play(folder, tasks):
 
 @pytest.fixture(scope="module")
 def plans(tmp_path_factory):
-    """case -> the plan, and the clients' configuration of the three roles; all in one run of Ansible."""
+    """case -> the plan, and the configuration of clients; all in one run of Ansible."""
     folder = tmp_path_factory.mktemp("feast")
     tasks = [{
         "name": case, "ansible.builtin.debug": {"msg": {
-            "plan": "{{ _feast_plan }}", "clients": ["{{ _feast_client }}", "{{ _jupyterhub_feast }}", "{{ _prefect_feast }}"]}},
+            "plan": "{{ _feast_plan }}", "client": "{{ _platform_feast_client }}"}},
         "vars": {**GIVEN, **variables, "role_path": str(ROOT / "roles/feast")},
     } for case, variables in CASES.items()]
     done = play(folder, tasks)
@@ -99,10 +100,13 @@ def test_objects_are_valid_and_restricted(objects, case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_notebooks_and_flows_have_the_clients_configuration(plans, case):
-    own, notebooks, flows = plans[case]["clients"]
-    assert own == notebooks == flows
-    assert "password" not in json.dumps(own)
+def test_clients_know_the_servers_and_no_password(plans, case):
+    client = plans[case]["client"]
+    servers = set(releases(plans, case))
+    assert client["project"] == store(releases(plans, case)["feast-server"])["project"]
+    named = set(re.findall(r"(feast-[a-z]+)\.[a-z]+\.svc", json.dumps(client)))
+    assert {"feast-registry", "feast-server"} <= named <= servers and ("feast-offline" in named) == ("feast-offline" in servers)
+    assert "password" not in json.dumps(client)
 
 
 @pytest.mark.parametrize("case", CASES)
