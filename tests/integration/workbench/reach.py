@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 
 # Prints which of PLACES answer; a network policy takes a moment to know a new pod.
 _CONNECT = """
@@ -36,6 +37,7 @@ def reached(cluster, namespace: str, places: dict[str, int]) -> dict[str, str]:
         places: port by ``service.namespace``.
     """
     return json.loads(cluster.kubectl(
-        "run", "reach", "-n", namespace, f"--image={image(cluster)}", "--image-pull-policy=IfNotPresent",
+        # A name of its own: a test that was killed leaves its pod behind.
+        "run", f"reach-{uuid.uuid4().hex[:8]}", "-n", namespace, f"--image={image(cluster)}", "--image-pull-policy=IfNotPresent",
         "--restart=Never", "--rm", "-i", "--quiet", "--command", "--", "python", "-c", f"PLACES = {list(places.items())!r}\n{_CONNECT}",
     ).strip().splitlines()[-1])
