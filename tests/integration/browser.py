@@ -61,7 +61,7 @@ class Visitor:
         self.url, self._pictures = url, pictures
         # The authority that signed the certificate is tested elsewhere, by clients that know it.
         self.context: BrowserContext = browser.new_context(ignore_https_errors=True, **options)
-        self.context.set_default_timeout(60_000)
+        self.context.set_default_timeout(180_000)
         self.page: Page = self.context.new_page()
         self.refused: list[str] = []
         self.page.on("console", lambda message: self.refused.append(message.text) if "Content Security Policy" in message.text else None)

@@ -128,7 +128,7 @@ def outside(cluster):
         *server("s3", image_of(cluster, "versitygw"), 7070, args=["posix", "/data"], env=keys),
     ]
     cluster.kubectl("apply", "--validate=false", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
-    cluster.kubectl("wait", "-n", OUTSIDE, "--for=condition=Ready", "pod", "--all", "--timeout=90s")
+    cluster.kubectl("wait", "-n", OUTSIDE, "--for=condition=Ready", "pod", "--all", "--timeout=240s", timeout=300)
     yield OUTSIDE
     cluster.kubectl("delete", "namespace", OUTSIDE, *SPACES.values(), "--ignore-not-found", "--wait=false")
 

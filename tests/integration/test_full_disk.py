@@ -41,7 +41,7 @@ def test_no_room_for_what_must_be_built(cluster, small_disk):
     """Told before anything is built; the running cluster goes on."""
     failed = cluster.run("up", "-e", f"platform_cache_dir={small_disk}")
     one_error(failed, f"the disk of {small_disk} is nearly full", "GiB are free", "needs about", "OPENMLOPS_CACHE")
-    assert failed.seconds < 60
+    assert failed.seconds < 300
     assert cluster.kubectl("get", "--raw", "/readyz").strip() == "ok"
 
 
@@ -50,7 +50,7 @@ def test_no_room_for_a_cluster(cluster, small_disk):
     other = type(cluster)(f"{cluster.name}-full", small_disk)
     failed = other.run("up", OPENMLOPS_STATE=str(small_disk))
     one_error(failed, f"{small_disk} is full", "24 MiB are free", "2048 MiB are needed", "OPENMLOPS_STATE")
-    assert failed.seconds < 60
+    assert failed.seconds < 300
     assert not other.kubeconfig.exists()
     assert not Path("/sys/class/net", f"om-{other.name}").exists()
 
@@ -73,7 +73,7 @@ def test_the_disk_becomes_full_while_building(small_disk, monkeypatch):
 def test_no_room_for_the_python_packages(small_disk):
     """The very first step of `make up` on a new machine."""
     failed = subprocess.run([ROOT / "scripts" / "venv", "controller"], capture_output=True, text=True, check=False,
-                            env={**os.environ, "OPENMLOPS_CACHE": str(small_disk)}, timeout=120)
+                            env={**os.environ, "OPENMLOPS_CACHE": str(small_disk)}, timeout=400)
     assert failed.returncode != 0 and failed.stdout == ""
     (error,) = [line for line in failed.stderr.splitlines() if line.startswith("error: ")]
     assert f"the disk of {small_disk} is full" in error and "OPENMLOPS_CACHE" in error

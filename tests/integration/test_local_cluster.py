@@ -256,7 +256,7 @@ def test_network_policies_are_enforced(lab):
 
 @pytest.mark.parametrize("name", ["kube-apiserver", "etcd", "kubelet", "containerd", "kube-proxy", "kube-router"])
 def test_a_killed_component_comes_back(cluster, layout, lab, name):
-    inside = supervisor.programs(layout.supervisor_socket)[name]["pid"]
+    inside = until(lambda: supervisor.programs(layout.supervisor_socket)[name]["pid"], what="the supervisor")
     running = process.find(layout)
     _host_pid(running, inside)
     os.kill(_host_pid(running, inside), signal.SIGKILL)
@@ -265,7 +265,7 @@ def test_a_killed_component_comes_back(cluster, layout, lab, name):
         state = supervisor.programs(layout.supervisor_socket)[name]
         return state["statename"] == "RUNNING" and state["pid"] != inside
 
-    until(back, seconds=30, what=f"the return of {name}")
+    until(back, seconds=120, what=f"the return of {name}")
     until(lambda: cluster.kubectl("get", "--raw", "/readyz").strip() == "ok", what="the API server")
     assert until(lambda: lab.kubectl("exec", "other", "--", "echo", "here").strip()) == "here"
 
@@ -383,7 +383,7 @@ def test_a_second_cluster_stands_beside_and_leaves_nothing(cluster, layout, lab)
         for run in both:
             run.start()
         for run in both:
-            run.join(120)
+            run.join(400)
         assert [run.exitcode for run in both] == [0, 0]
         assert node.present()["changed"] is False
         until(lambda: second.get("pod", "lonely")["status"]["containerStatuses"][0]["restartCount"] >= 1, what="the pod's return")

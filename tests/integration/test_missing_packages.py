@@ -27,7 +27,7 @@ def up_without(cluster, programs, *arguments):
         script.append(f"mount --bind /dev/null {found}")
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", "; ".join([*script, 'exec "$@"']), "sh", ROOT / "scripts" / "playbook", "up"],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL,
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=600, stdin=subprocess.DEVNULL,
         env={**os.environ, "CLUSTER": cluster.name, "INVENTORY": "local", "ARGS": " ".join(["--check", *arguments]),
              "ANSIBLE_NOCOLOR": "1"},
     )

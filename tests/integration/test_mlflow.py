@@ -130,7 +130,7 @@ def test_the_database_refuses_everybody_else(cluster):
     """A pod of another namespace cannot even connect."""
     image = cluster.get("deployment", "-n", "mlflow", "mlflow")["spec"]["template"]["spec"]["containers"][0]["image"]
     # A policy takes a moment until it knows a new pod.
-    code = ("import socket, time\nend, answer = time.time() + 15, 'closed'\nwhile answer == 'closed' and time.time() < end:\n"
+    code = ("import socket, time\nend, answer = time.time() + 30, 'closed'\nwhile answer == 'closed' and time.time() < end:\n"
             "  try:\n    socket.create_connection(('postgresql-rw.postgresql.svc.cluster.local', 5432), 2)\n    answer = 'open'\n"
             "  except OSError:\n    time.sleep(1)\nprint(answer)")
     answers = {}

@@ -49,7 +49,7 @@ class Mailbox:
         self.mails.append((envelope.rcpt_tos[0], parts[0]))
         return "250 taken"
 
-    def code(self, address: str, seconds: float = 30.0) -> str:
+    def code(self, address: str, seconds: float = 120.0) -> str:
         """Returns the code of the newest mail to an address, and takes it out."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -134,7 +134,7 @@ def provider(host, plain, tmp_path_factory):
         try:
             assert requests.get(f"{issuer}/.well-known/openid-configuration", timeout=5).json()["issuer"] == issuer
             break
-        except requests.ConnectionError:
+        except requests.RequestException:
             assert process.poll() is None, "the provider ended"
             time.sleep(0.5)
     yield issuer

@@ -44,7 +44,7 @@ def test_nothing_stands_in_the_way(cluster):
         assert found[check] == {"ok"}, (check, document["findings"])
     assert not any("not rendered" in entry["cause"] for entry in document["findings"])
     assert versions(cluster) == before
-    assert run.seconds < 60
+    assert run.seconds < 200
 
 
 def test_the_table(cluster):

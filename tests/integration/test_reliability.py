@@ -99,6 +99,13 @@ def test_a_component_that_is_removed_keeps_its_data(cluster):
     assert runs_in_mlflow(cluster) >= before
 
 
+def generations(cluster):
+    """How often each object's specification was written, by what it is; its condition does not count."""
+    items = cluster.get("deployments,statefulsets,services,configmaps,secrets", "-A")["items"]
+    return {(item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]): (
+        item["metadata"]["uid"], item["metadata"].get("generation")) for item in items}
+
+
 BAD = {
     "unknown component": (["-e", '\'{"platform_components": ["mlfow"]}\''], ["platform_components", "mlfow", "mlflow"]),
     "wrong type": (["-e", "mlflow_workers=many"], ["mlflow_workers"]),
@@ -112,13 +119,13 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_gets_one_clear_error_and_changes_nothing(cluster, case):
     arguments, words = BAD[case]
-    before = cluster.get("deployments,statefulsets,services", "-A")["metadata"]
+    before = generations(cluster)
     failed = cluster.run("up", *arguments)
     assert failed.code != 0
     assert failed.text.count("[ERROR]") <= 2, failed.text
     for word in words:
         assert word in failed.text, failed.text[-3000:]
-    assert cluster.get("deployments,statefulsets,services", "-A")["metadata"] == before
+    assert generations(cluster) == before
 
 
 @pytest.mark.parametrize(("kubeconfig", "context", "word"), [
@@ -129,7 +136,7 @@ def test_a_cluster_that_cannot_be_reached_is_named(cluster, tmp_path, kubeconfig
                     .replace(cluster.context, "dead"))
     path = {"real": cluster.kubeconfig, "dead": dead}.get(kubeconfig, kubeconfig)
     failed = cluster.run("up", "-e", "platform_gateway=none", INVENTORY="gke", CLUSTER="", COMPONENTS="mlflow", KUBECONFIG=str(path), OPENMLOPS_CONTEXT=context)
-    assert failed.code != 0 and failed.seconds < 60
+    assert failed.code != 0 and failed.seconds < 300
     assert word in failed.text and "platform_" in failed.text, failed.text[-3000:]
 
 
@@ -138,13 +145,13 @@ def test_a_missing_image_is_named_and_ends_the_run(cluster):
                          "-e", "platform_image_pull_policy=Never")
     assert failed.code != 0
     assert "ErrImageNeverPull" in failed.text and "localhost/openmlops/none:none" in failed.text
-    assert failed.seconds < 120
+    assert failed.seconds < 400  # not the 900 s of platform_wait_timeout
     cluster.run("up").ok()
 
 
 def test_two_runs_at_once_wait_for_each_other(cluster):
     processes = [cluster.start("up", "-e", f"mlflow_workers={workers}") for workers in (1, 1)]
-    texts = [process.communicate(timeout=600)[0] for process in processes]
+    texts = [process.communicate(timeout=1500)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], texts
     assert cluster.run("up").ok().changed > 0
 
@@ -162,7 +169,7 @@ def test_a_killed_run_converges_when_run_again(cluster):
         process = cluster.start("up")
         time.sleep(point)
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.communicate(timeout=120)
         assert no_worker_is_left(), "a worker of the killed run goes on"
         print(f"  | killed after {point:.1f} of {length:.1f} s")
         converged(cluster)

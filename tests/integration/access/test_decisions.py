@@ -68,7 +68,7 @@ def test_everything_is_closed_when_nobody_can_decide(cluster, gateway, tokens, p
             assert not reached(answer) and answer.status_code >= 300, f"{path}: {answer.status_code}"
     finally:
         cluster.kubectl("scale", "-n", "ory", f"deployment/{part}", "--replicas=1")
-        cluster.kubectl("rollout", "status", "-n", "ory", f"deployment/{part}", "--timeout=120s")
+        cluster.kubectl("rollout", "status", "-n", "ory", f"deployment/{part}", "--timeout=120s", timeout=180)
     end = time.monotonic() + 60
     while not reached(gateway.ask("/private/a", token=tokens["user"])):
         assert time.monotonic() < end, "nobody comes in any more"

@@ -62,7 +62,7 @@ class Person:
         headers = {"X-XSRFToken": token, "Accept": "application/json", "Sec-Fetch-Mode": "cors", **options.pop("headers", {})}
         return self.http.request(method, self.gateway.url + path, headers=headers, timeout=60, allow_redirects=False, **options)
 
-    def start(self, seconds: float = 120) -> float:
+    def start(self, seconds: float = 400) -> float:
         """Starts the person's server by opening JupyterHub; returns the seconds until JupyterLab was there."""
         began = time.monotonic()
         self.open(f"{self.base}/")
@@ -73,7 +73,7 @@ class Person:
             time.sleep(1)
         raise AssertionError(f"no server after {seconds} s: {page.status_code} {page.url} {page.text[-1500:]}")
 
-    def stop(self, seconds: float = 60) -> None:
+    def stop(self, seconds: float = 180) -> None:
         """Stops the person's server."""
         self.open(f"{self.base}/hub/home")
         path = f"{self.base}/hub/api/users/{urllib.parse.quote(self.email, safe='@')}/server"
@@ -86,7 +86,7 @@ class Person:
             time.sleep(1)
         raise AssertionError("the server does not stop")
 
-    def run(self, code: str, seconds: float = 90) -> str:
+    def run(self, code: str, seconds: float = 300) -> str:
         """Runs code in a kernel of its own, over the websocket; returns what it printed."""
         made = self.call("POST", f"{self.server}/api/kernels", json={"name": "python3"})
         assert made.status_code == 201, made.text[:500]
@@ -118,7 +118,7 @@ class Person:
             message = json.loads(data)
             if message["parent_header"].get("msg_id") != number:
                 continue
-            if message["msg_type"] == "stream":
+            if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
                 text += message["content"]["text"]
             elif message["msg_type"] == "error":
                 raise AssertionError("\n".join(message["content"]["traceback"]))

@@ -35,8 +35,10 @@ with Client(cluster) as client:
 @pytest.fixture(scope="module")
 def computed(cluster, ada):
     """A cluster made in a notebook, and what was computed on it."""
-    yield json.loads(ada.run(COMPUTE, 180).splitlines()[-1])
-    cluster.kubectl("delete", "daskcluster", "-n", "dask", CLUSTER, "--ignore-not-found", timeout=180)
+    try:
+        yield json.loads(ada.run(COMPUTE, 420).splitlines()[-1])
+    finally:
+        cluster.kubectl("delete", "daskcluster", "-n", "dask", CLUSTER, "--ignore-not-found", timeout=180)
 
 
 def test_two_workers_compute_with_the_versions_of_the_client(computed):
@@ -57,7 +59,7 @@ def test_its_dashboard_is_seen_in_the_browser(ada, eve, computed):
 def test_a_cluster_that_computes_does_not_stay_pending(cluster, computed):
     """Two handlers of the operator write the phase; here the later one is as late as on a busy machine."""
     cluster.kubectl("patch", "daskcluster", "-n", "dask", CLUSTER, "--type=merge", "-p", json.dumps({"status": {"phase": "Pending"}}))
-    cluster.kubectl("wait", "daskcluster", "-n", "dask", CLUSTER, "--for=jsonpath={.status.phase}=Running", "--timeout=60s", timeout=90)
+    cluster.kubectl("wait", "daskcluster", "-n", "dask", CLUSTER, "--for=jsonpath={.status.phase}=Running", "--timeout=180s", timeout=200)
 
 
 def test_nobody_else_reaches_the_scheduler(cluster, computed):
@@ -90,7 +92,7 @@ def test_a_cluster_cannot_reach_for_the_node(cluster, computed):
     wanted = {"apiVersion": found["apiVersion"], "kind": "DaskCluster", "metadata": {"name": "grabbing", "namespace": "dask"}, "spec": spec}
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(wanted))
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         refused = ""
         while "hostPath" not in refused:
             assert time.monotonic() < end, f"nobody refused it: {refused}"

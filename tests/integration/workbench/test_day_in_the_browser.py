@@ -49,7 +49,7 @@ def test_a_notebook_runs_and_is_tracked(ada, visitor):
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     output = page.locator(".jp-OutputArea-output", has_text="tracked")
-    output.wait_for(timeout=120_000)
+    output.wait_for(timeout=300_000)
     run = output.inner_text().split()[-1]
     visitor.picture("notebook")
     assert page.locator(".jp-Notification, .jp-toastContainer .Toastify__toast").count() == 0, "JupyterLab asks for something"

@@ -87,7 +87,7 @@ def data(ada):
 @pytest.fixture(scope="module")
 def defined(ada):
     """What the notebook that defined the features printed."""
-    found = _printed(ada.run(DEFINE, 180))
+    found = _printed(ada.run(DEFINE, 400))
     assert found["views"] == ["measures"]
     return found
 
@@ -95,7 +95,7 @@ def defined(ada):
 @pytest.fixture(scope="module")
 def online(ada, defined):
     """What a notebook got from the online store after it had materialised."""
-    return _printed(ada.run(MATERIALIZE, 240))
+    return _printed(ada.run(MATERIALIZE, 400))
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def ask(gateway, token):
 
 
 def test_training_sees_what_was_known_then(ada, defined, data):
-    rows = _printed(ada.run(TRAIN.replace("THEN", repr(defined["then"])), 180))
+    rows = _printed(ada.run(TRAIN.replace("THEN", repr(defined["then"])), 400))
     expected = [(0, data["bmi"][0]), (7, data["bmi"][7] - 1), (7, data["bmi"][7]), (441, data["bmi"][441])]
     assert [row["patient"] for row in rows] == [patient for patient, _bmi in expected]
     assert [row["bmi"] for row in rows] == pytest.approx([bmi for _patient, bmi in expected], abs=1e-9)
@@ -152,7 +152,7 @@ def test_the_pages_are_behind_the_login_and_whole(gateway, token, defined):
 
 
 def test_the_schedule_brings_new_features(cluster, ada, online, ask):
-    ada.run(MEASURE, 120)
+    ada.run(MEASURE, 400)
     cluster.kubectl("create", "job", "-n", "feast", "--from=cronjob/feast-materialize", "by-a-test")
     try:
         end = time.monotonic() + 240

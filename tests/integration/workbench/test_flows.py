@@ -76,7 +76,7 @@ def deployment(ada, ask):
             "folder = pathlib.Path.home() / 'flow'\nfolder.mkdir(exist_ok=True)\n"
             f"for name, text in {files!r}.items():\n    (folder / name).write_text(text)\n"
             "done = subprocess.run(['prefect', '--no-prompt', 'deploy', '--all'], cwd=folder, capture_output=True, text=True)\n"
-            "assert done.returncode == 0, done.stdout + done.stderr", 120)
+            "assert done.returncode == 0, done.stdout + done.stderr", 300)
     (found,) = ask("/deployments/filter", {"deployments": {"name": {"any_": ["scheduled"]}}})
     yield found
     ask(f"/deployments/{found['id']}", method="DELETE")
@@ -85,7 +85,7 @@ def deployment(ada, ask):
 @pytest.fixture(scope="module")
 def run(ask, deployment):
     """The first run that the schedule started, once it is over; the schedule is switched off by then."""
-    end = time.monotonic() + 300
+    end = time.monotonic() + 900
     while True:
         runs = ask("/flow_runs/filter", {"deployments": {"id": {"any_": [deployment["id"]]}}, "sort": "EXPECTED_START_TIME_ASC",
                                          "flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CRASHED"]}}}})
@@ -98,6 +98,7 @@ def run(ask, deployment):
         assert time.monotonic() < end, f"no run ended: {json.dumps(runs)[:3000]}"
         time.sleep(1)
     # The run's last words arrive a little after its state.
+    end = time.monotonic() + 60
     while "Finished in state" not in (text := "\n".join(entry["message"] for entry in ask("/logs/filter", {
             "logs": {"flow_run_id": {"any_": [runs[0]["id"]]}}, "sort": "TIMESTAMP_ASC"}))) and time.monotonic() < end:
         time.sleep(1)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from ansible_collections.openmlops.platform.tests.integration.workbench.chosen import ADA, EVE
 
@@ -82,7 +83,10 @@ def test_servers_and_files_outlive_a_restart_of_the_hub(cluster, ada):
     before = pod_of(cluster, ADA)["metadata"]["uid"]
     cluster.kubectl("rollout", "restart", "-n", "jupyterhub", "deployment/hub")
     cluster.kubectl("rollout", "status", "-n", "jupyterhub", "deployment/hub", "--timeout=120s", timeout=150)
-    assert ada.open("/jupyter/hub/home").status_code == 200
+    end = time.monotonic() + 60  # the way to the new pod is known a moment after it is ready
+    while (status := ada.open("/jupyter/hub/home").status_code) != 200:
+        assert time.monotonic() < end, status
+        time.sleep(1)
     assert "still here" in ada.run("import pathlib; print(pathlib.Path.home().joinpath('kept.txt').read_text())")
     assert pod_of(cluster, ADA)["metadata"]["uid"] == before
 
