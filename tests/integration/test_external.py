@@ -172,6 +172,7 @@ def test_an_application_gets_the_same_as_with_servers_of_ours(cluster, outside, 
     assert cluster.kubectl("exec", "-n", OUTSIDE, "s3", "--", "cat", "/data/second-app/model") == "weights"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variables", "words"), [
     ({"postgresql_external_host": f"nowhere.{OUTSIDE}.svc"}, ["postgresql-databases", f"nowhere.{OUTSIDE}.svc"]),
     ({"object_store_external_secret_access_key": "wrong"}, ["object-store-buckets", "SignatureDoesNotMatch"]),

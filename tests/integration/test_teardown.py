@@ -72,6 +72,7 @@ def test_drift_and_its_exit_code(cluster, second):
     assert not any("release" in text for text in state(second)["components"][0]["drift"])
 
 
+@pytest.mark.slow
 def test_removal_keeps_data_and_says_so(cluster, second):
     second("up").ok()
     run = second("down").ok()

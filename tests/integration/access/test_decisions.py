@@ -85,6 +85,7 @@ def test_a_pod_elsewhere_cannot_go_around_the_gateway(cluster, gateway):
                            "--rm", "-i", "--quiet", "--command", "--", "python", "-c", code).strip() == "closed"
 
 
+@pytest.mark.slow
 def test_second_run_changes_nothing(cluster, gateway, variables):
     assert cluster.run("up", "-e", f"@{variables}").ok().changed == 0
 

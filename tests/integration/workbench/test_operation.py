@@ -31,6 +31,7 @@ def test_all_are_ready_and_have_an_address(cluster, gateway):
     assert found["jupyterhub"]["url"] == f"{gateway.url}/jupyter/" and found["prefect"]["url"] == f"{gateway.url}/prefect/"
 
 
+@pytest.mark.slow
 def test_no_secret_is_ever_shown(cluster, gateway, variables):
     loud = cluster.run("up", "-vvv", "--diff", "-e", f"@{variables}", "-e", "prefect_log_level=INFO", "-e", "jupyterhub_cull_timeout=4000", **CHOSEN).ok()
     assert loud.changed > 0
