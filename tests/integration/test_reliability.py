@@ -137,7 +137,8 @@ def test_a_cluster_that_cannot_be_reached_is_named(cluster, tmp_path, kubeconfig
     dead.write_text(cluster.kubeconfig.read_text().replace(f"https://{cluster.facts['node_address']}:6443", "https://127.0.0.1:9")
                     .replace(cluster.context, "dead"))
     path = {"real": cluster.kubeconfig, "dead": dead}.get(kubeconfig, kubeconfig)
-    failed = cluster.run("up", *UNPROBED, "-e", "platform_gateway=none", INVENTORY="gke", CLUSTER="", COMPONENTS="mlflow", KUBECONFIG=str(path), OPENMLOPS_CONTEXT=context)
+    failed = cluster.run("up", "-e", "platform_gateway=none", INVENTORY="gke", CLUSTER="", COMPONENTS="mlflow", KUBECONFIG=str(path),
+                         OPENMLOPS_CONTEXT=context)
     assert failed.code != 0 and failed.seconds < 300
     assert word in failed.text and "platform_" in failed.text, failed.text[-3000:]
 
