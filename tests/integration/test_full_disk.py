@@ -45,6 +45,7 @@ def test_no_room_for_what_must_be_built(cluster, small_disk):
     assert cluster.kubectl("get", "--raw", "/readyz").strip() == "ok"
 
 
+@pytest.mark.slow
 def test_no_room_for_a_cluster(cluster, small_disk):
     """Told before anything of it is made."""
     other = type(cluster)(f"{cluster.name}-full", small_disk)
@@ -70,6 +71,7 @@ def test_the_disk_becomes_full_while_building(small_disk, monkeypatch):
     assert not any((small_disk / "tmp").glob("*")) and not any((small_disk / "bin").glob("*"))
 
 
+@pytest.mark.slow
 def test_no_room_for_the_python_packages(small_disk):
     """The very first step of `make up` on a new machine."""
     failed = subprocess.run([ROOT / "scripts" / "venv", "controller"], capture_output=True, text=True, check=False,

@@ -44,7 +44,8 @@ def test_what_the_cluster_needs(cluster, allowed):
         assert "apt-get install conntrack ipset" in text and "local_cluster_install_packages to true" in text, text[-3000:]
 
 
-@pytest.mark.parametrize("allowed", [pytest.param(True, marks=pytest.mark.slow), False], ids=["allowed", "forbidden"])
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed", [True, False], ids=["allowed", "forbidden"])
 def test_what_a_build_needs(cluster, tmp_path, allowed):
     code, text = up_without(cluster, ["buildah", "debootstrap"], "-e", f"platform_cache_dir={tmp_path}",
                             "-e", f"local_build_install_packages={str(allowed).lower()}")

@@ -118,7 +118,11 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+# One of each kind; the others come to the same checks.
+QUICK = ("unknown component", "wrong type", "needed by another")
+
+
+@pytest.mark.parametrize("case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in BAD])
 def test_bad_input_gets_one_clear_error_and_changes_nothing(cluster, case):
     arguments, words = BAD[case]
     before = generations(cluster)
@@ -131,7 +135,8 @@ def test_bad_input_gets_one_clear_error_and_changes_nothing(cluster, case):
 
 
 @pytest.mark.parametrize(("kubeconfig", "context", "word"), [
-    ("real", "another", "another"), ("/nowhere/kubeconfig", "any", "/nowhere/kubeconfig"), ("dead", "dead", "127.0.0.1:9")])
+    ("real", "another", "another"), pytest.param("/nowhere/kubeconfig", "any", "/nowhere/kubeconfig", marks=pytest.mark.slow),
+    ("dead", "dead", "127.0.0.1:9")])
 def test_a_cluster_that_cannot_be_reached_is_named(cluster, tmp_path, kubeconfig, context, word):
     dead = tmp_path / "dead"
     dead.write_text(cluster.kubeconfig.read_text().replace(f"https://{cluster.facts['node_address']}:6443", "https://127.0.0.1:9")

@@ -80,6 +80,7 @@ def test_removal_keeps_data_and_says_so(cluster, second):
     assert exists(cluster, "pvc", "-n", SPACES[1]) and not exists(cluster, "deployments,statefulsets,services", "-n", SPACES[1])
 
 
+@pytest.mark.slow
 def test_a_stranger_among_the_remains_is_named(cluster, second):
     """What an operator or a hand left, and no record knows, ends the run; and a run after its removal is content."""
     second("up").ok()
