@@ -9,6 +9,7 @@ All is added by one run before the first test, and taken away by one after the l
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -29,14 +30,15 @@ def variables(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def gateway(cluster, variables, tmp_path_factory):
-    """The gateway, once a user added services and people; both are taken away again at the end."""
+    """The gateway, once a user added services and people; both are taken away again where the cluster outlives the tests."""
     image = cluster.get("deployment", "-n", "mlflow", "mlflow")["spec"]["template"]["spec"]["containers"][0]["image"]
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifest(image)}))
     cluster.kubectl("rollout", "status", "-n", SPACE, "deployment/echo", "--timeout=90s")
     assert cluster.run("up", "-e", f"@{variables}").ok().changed > 0
     yield gateway_of(cluster, tmp_path_factory.mktemp("gateway"))
-    cluster.run("up").ok()
-    cluster.kubectl("delete", "namespace", SPACE, "--wait=false")
+    if os.environ.get("OPENMLOPS_KEEP_CLUSTER"):
+        cluster.run("up").ok()
+        cluster.kubectl("delete", "namespace", SPACE, "--wait=false")
 
 
 @pytest.fixture(scope="package")
