@@ -46,6 +46,8 @@ def test_a_notebook_runs_and_is_tracked(ada, visitor):
     page.locator("#jp-main-dock-panel").wait_for()
     visitor.open(f"{ada.server}/lab/tree/day.ipynb")
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    # Before the kernel is there, JupyterLab runs nothing and says nothing.
+    page.locator("#jp-main-statusbar", has_text="Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     output = page.locator(".jp-OutputArea-output", has_text="tracked")
