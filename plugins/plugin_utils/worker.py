@@ -9,6 +9,8 @@ FOR INTERNAL COLLECTION USE ONLY: it may change in any release.
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
+import os
 import signal
 
 _PR_SET_PDEATHSIG = 1
@@ -24,3 +26,7 @@ def end_with_playbook() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     except (AttributeError, OSError):
         return
+    # Killed before this call, while the task's arguments were templated: no signal comes any more.
+    playbook = multiprocessing.parent_process()
+    if playbook is not None and not playbook.is_alive():
+        os.kill(os.getpid(), signal.SIGKILL)
