@@ -71,7 +71,7 @@ render: ## Run the tests of the rendered charts (they need the Helm that `make u
 	@scripts/test render
 
 .PHONY: soak
-soak: ## Run the long tests: kill at many points and run again, other servers below MLflow
+soak: ## Run the long tests: many kills, other servers below MLflow, restarts, more of each kind of error
 	@scripts/test soak
 
 .PHONY: molecule
