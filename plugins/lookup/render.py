@@ -55,12 +55,14 @@ class LookupModule(LookupBase):
         return [self._render(term, given) for term in terms]
 
     def _render(self, term: str, variables: dict[str, t.Any]) -> t.Any:
-        path = self.find_file_in_search_path(variables, "templates", term)
+        searched = variables.get("ansible_search_path") or []
+        folders = [folder for base in searched for folder in (os.path.join(base, "templates"), base)]
+        # Not with the loader's own search: that one resolves each link of each path that it tries.
+        path = next((path for path in (os.path.join(folder, term) for folder in folders) if os.path.isfile(path)), None)
         if not path:
-            raise AnsibleError(f"there is no template {term}")
-        folders = [os.path.dirname(path)]
-        for folder in variables.get("ansible_search_path") or []:
-            folders += [os.path.join(folder, "templates"), folder]
-        templar = self._templar.copy_with_new_env(available_variables=variables, searchpath=folders)
+            raise AnsibleError(f"there is no template {term} in {', '.join(folders) or 'any folder'}")
         text = trust_as_template(self._loader.get_text_file_contents(path))
+        templar = self._templar.copy_with_new_env(
+            available_variables=variables, searchpath=[os.path.dirname(path), *folders]
+        )
         return templar.template(text, escape_backslashes=False, overrides={"trim_blocks": True})
