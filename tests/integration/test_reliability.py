@@ -90,6 +90,7 @@ def test_what_somebody_changed_by_hand_is_put_back(cluster):
     assert cluster.run("up", *UNPROBED).ok().changed == 0
 
 
+@pytest.mark.slow
 def test_a_component_that_is_removed_keeps_its_data(cluster):
     before = runs_in_mlflow(cluster)
     assert before > 0
@@ -189,6 +190,7 @@ def test_a_killed_run_converges_when_run_again(cluster):
             assert second.changed == 0, second.text[-6000:]
 
 
+@pytest.mark.slow
 def test_stopping_and_starting_keeps_everything(cluster):
     before = runs_in_mlflow(cluster)
     cluster.run("down").ok()

@@ -137,6 +137,7 @@ def test_nobody_comes_into_another_ones_server(ada, eve):
     assert eve.call("DELETE", f"/jupyter/hub/api/users/{ADA}/server").status_code in (403, 404)
 
 
+@pytest.mark.slow
 def test_a_home_that_was_deleted_comes_back_empty(cluster, eve):
     """As after a removal with data, when the hub's database is still there."""
     eve.start()
