@@ -4,6 +4,7 @@
 """One real local cluster for all integration tests, with the whole platform on it.
 
 OPENMLOPS_TEST_CLUSTER names it (default: test); it is stopped and deleted at the end unless OPENMLOPS_KEEP_CLUSTER is set.
+OPENMLOPS_TEST_CHARTS is a folder with upstream's charts, in place of those of this collection.
 Runs go through scripts/playbook, as `make up` does, so what passes here is what a user gets.
 """
 
@@ -84,6 +85,8 @@ class Cluster:
 
     def start(self, verb: str = "up", *arguments: str, **environment: str) -> subprocess.Popen:
         """Starts a run in a process group of its own; its output is a pipe."""
+        charts = os.environ.get("OPENMLOPS_TEST_CHARTS")
+        arguments = (*(("-e", f"platform_chart_source={charts}") if charts else ()), *arguments)
         return subprocess.Popen(
             [ROOT / "scripts" / "playbook", verb], cwd=ROOT, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
