@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
+
 from ansible_collections.openmlops.platform.tests.integration.workbench.chosen import ADA, EVE
 
 # No address is set here: MLFLOW_TRACKING_URI is there already.
