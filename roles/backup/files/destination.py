@@ -11,6 +11,7 @@ S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY.
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -179,7 +180,12 @@ class Bucket:
     @contextlib.contextmanager
     def reading(self, name, part, start=0):
         wanted = {"Range": f"bytes={start}-"} if start else {}
-        body = self._client.get_object(Bucket=self._bucket, Key=self._key(name, part), **wanted)["Body"]
+        try:
+            body = self._client.get_object(Bucket=self._bucket, Key=self._key(name, part), **wanted)["Body"]
+        except self._client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] not in ("InvalidRange", "416"):
+                raise
+            body = io.BytesIO()  # it goes on at the very end
         try:
             yield body
         finally:

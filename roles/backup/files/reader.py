@@ -51,6 +51,21 @@ class Handler(BaseHTTPRequestHandler):
     checks = None
 
     def do_GET(self):
+        self._safely(self._get)
+
+    def do_PUT(self):
+        self._safely(self._put)
+
+    def do_POST(self):
+        self._safely(self._post)
+
+    def _safely(self, work):
+        try:
+            work()
+        except Exception as error:  # each kind of destination has errors of its own; the run tells them
+            self._json(500, {"error": f"{type(error).__name__}: {error}"})
+
+    def _get(self):
         if self.path == "/backups":
             return self._json(200, [manifest(self.place, name) for name in self.place.names()])
         found = PATH.fullmatch(self.path)
@@ -63,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
             data = stream.read(last - first + 1 if last is not None else -1)
         return self._answer(206, data, "application/octet-stream")
 
-    def do_PUT(self):
+    def _put(self):
         found = PATH.fullmatch(self.path)
         if not found or not found["part"] or not isinstance(self.place, Claim):
             return self._json(404, {"error": "only a volume takes backups that are brought to it"})
@@ -71,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         self.place.append(found["name"], found["part"], self._range()[0], data)
         return self._json(200, {})
 
-    def do_POST(self):
+    def _post(self):
         found = PATH.fullmatch(self.path)
         text = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if not found or found["part"] or not isinstance(self.place, Claim):
