@@ -87,6 +87,7 @@ def test_a_backup_has_all_and_shows_no_secret(cluster, backup):
 
 
 def test_nothing_runs_in_its_namespace_when_it_is_made(cluster, backup):
+    cluster.kubectl("wait", "-n", "backup", "--for=delete", "--timeout=30s", "pods,jobs", "--all", check=False)
     assert cluster.get("pods,jobs", "-n", "backup")["items"] == []
 
 
