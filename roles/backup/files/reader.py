@@ -111,6 +111,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
+        if status >= 400:  # the request's body may not have been read: what follows would be taken for a request
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(data)
 
