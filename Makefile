@@ -44,6 +44,18 @@ probe: ## Ask the running platform whether it lets in whom the service catalogue
 users: ## Bring people, machines and groups to what the inventory says, and show who is there
 	@scripts/playbook users
 
+.PHONY: backup
+backup: ## Back up databases, buckets and, with a passphrase, the Secrets
+	@scripts/playbook backup
+
+.PHONY: restore
+restore: ## List backups; ARGS="-e platform_restore=NAME -e platform_restore_confirm=NAME": restore one
+	@scripts/playbook restore
+
+.PHONY: rotate
+rotate: ## List passwords and keys that can be made anew; ARGS="-e platform_rotate=...": do it
+	@scripts/playbook rotate
+
 ##@ Development
 
 .PHONY: test

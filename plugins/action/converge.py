@@ -25,6 +25,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.releas
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter, WaitError
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Unreachable
+from ansible_collections.openmlops.platform.plugins.module_utils.secrets import rotatable
 from ansible_collections.openmlops.platform.plugins.module_utils.secrets.bootstrap import SecretError, bootstrap
 from ansible_collections.openmlops.platform.plugins.plugin_utils.platform_action import PlatformAction
 
@@ -55,7 +56,7 @@ class ActionModule(PlatformAction):
     }
     EXPECTED = (
         AccessError, ApplyError, Busy, CatalogueError, ChartSourceError, tarfile.TarError, OSError, HelmError, PlanError, SecretError,
-        TimeoutError, WaitError,
+        rotatable.RotationError, TimeoutError, WaitError,
     )
 
     def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -85,6 +86,7 @@ class ActionModule(PlatformAction):
         self, cluster: Cluster, space: str, args: dict[str, t.Any], own: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         wanted, removals = self._plans(args, own)
+        args = {**args, "rotate": self._rotations(args["rotate"], wanted)}
         engine = self._engine(cluster, space, args)
         if args["plan"] is not None:
             self._tell_unchosen(engine, [*(entry.component for entry in wanted), *(entry["component"] for entry in removals)])
@@ -93,6 +95,13 @@ class ActionModule(PlatformAction):
         engine.make_space()
         with self._lock(cluster, space) as lock:
             return self._result(_both(self._engine(cluster, space, args, lock.check), removals, wanted))
+
+    def _rotations(self, words: list[str], wanted: list[plan.Plan]) -> list[str]:
+        """Returns the keys that are meant by names of components or ``all``; what is named itself stays as it is."""
+        refs = [word for word in words if "/" in word]
+        specs = [(entry.component, {"namespace": entry.namespace, **spec}) for entry in wanted for spec in entry.secrets]
+        known = rotatable.listed(specs, lambda name: self._setting(name, "") not in (None, ""))
+        return [*refs, *rotatable.expand([word for word in words if "/" not in word], known)]
 
     def _tell_unchosen(self, engine: Engine, names: list[str]) -> None:
         others = engine.unchosen(names)

@@ -102,7 +102,9 @@ options:
     type: bool
     default: false
   rotate:
-    description: Keys of Secrets to make anew, as C(namespace/secret/key).
+    description:
+      - Keys of Secrets to make anew, as C(namespace/secret/key), all of a component by its name, or V(all).
+      - The last two leave out what M(openmlops.platform.secret_bootstrap) is told to rotate C(only_by_name).
     type: list
     elements: str
     default: []

@@ -114,6 +114,8 @@ options:
           - "C(generate: jwks): a private JSON Web Key Set for C(algorithm) V(RS256) (default), V(ES256) or V(EdDSA),
             with C(bits) for RSA, C(kid) (the key's thumbprint when not given), C(use) (V(sig)) and C(keep_previous)
             (0), the number of older keys that stay behind the new one after a rotation."
+          - "C(only_by_name) (V(false)), beside C(generate): more depends on the value than programs that are started anew, such as data
+            that is encrypted with it. It is rotated when it is named, and not when C(playbooks/rotate.yml) rotates all."
           - "C(public_of): a reference to a private key in PEM, whose public key this is; C(encoding) is V(pem) or
             V(openssh). C(public_jwks_of): a reference to a private set, whose public set this is."
           - "C(certificate): a mapping of C(private_key) (a reference, required), C(common_name), C(dns_names),

@@ -38,8 +38,10 @@ class PodClient:
         self._cluster, self._namespace, self._port, self._seconds = cluster, namespace, port, seconds
         self._connection: http.client.HTTPConnection | None = None
 
-    def ask(self, method: str, path: str, headers: t.Mapping[str, str]) -> tuple[int, bytes]:
+    def ask(self, method: str, path: str, headers: t.Mapping[str, str], body: bytes | None = None) -> tuple[int, bytes]:
         """Sends one request and returns status and body; connects anew once when the connection has ended.
+
+        So a request may be sent twice: it must be one that can be repeated.
 
         Raises:
             KubeError: when the API server does not forward the port.
@@ -48,7 +50,7 @@ class PodClient:
         for again in (True, False):
             fresh = self._connection is None
             try:
-                return self._ask(method, path, headers)
+                return self._ask(method, path, headers, body)
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 if fresh or not again:
@@ -63,16 +65,16 @@ class PodClient:
             self._connection.close()
             self._connection = None
 
-    def _ask(self, method: str, path: str, headers: t.Mapping[str, str]) -> tuple[int, bytes]:
+    def _ask(self, method: str, path: str, headers: t.Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
         if self._connection is None:
             self._connection = http.client.HTTPConnection(self.pod)
             self._connection.sock = self._forwarded()
-        self._connection.request(method, path, headers=dict(headers))
+        self._connection.request(method, path, body=body, headers=dict(headers))
         answer = self._connection.getresponse()
-        body = answer.read()
+        content = answer.read()
         if answer.will_close:
             self.close()
-        return answer.status, body
+        return answer.status, content
 
     def _forwarded(self) -> socket.socket:
         settings = self._cluster.configuration
@@ -86,7 +88,7 @@ class PodClient:
             raise KubeError(
                 int(error.status or 0), "NoForward",
                 f"Port {self._port} of pod {self._namespace}/{self.pod} cannot be forwarded: {str(error.reason).strip()[:300]}. "
-                f"The probe needs the right to create pods/portforward in namespace {self._namespace}.",
+                f"The account needs the right to create pods/portforward in namespace {self._namespace}.",
             ) from error
         found = opened.socket(self._port)
         found.settimeout(self._seconds)

@@ -242,6 +242,8 @@ def _generator(reader: Reader) -> t.Any:
         reader.problem(f"generate must be one of {', '.join(GENERATORS)}")
         return None
     generator = GENERATORS[name](reader)
+    # For those who list what can be rotated (rotatable.py).
+    reader.flag("only_by_name", False)
     reader.finish()
     return generator
 

@@ -77,7 +77,7 @@ def test_what_destroys_waits_for_an_approval(wanted):
 
 
 def test_no_schedule_destroys_and_all_are_off_at_first(wanted):
-    assert {entry["unified_job_template"] for entry in wanted["controller_schedules"]} <= {"status", "users", "preview"}
+    assert {entry["unified_job_template"] for entry in wanted["controller_schedules"]} <= {"status", "users", "preview", "back up"}
     assert not any(entry["enabled"] for entry in wanted["controller_schedules"])
 
 

@@ -55,8 +55,8 @@ def test_versions_are_text_and_fixed(components):
 
 def test_components_have_a_role_and_roles_a_component(components, root):
     roles = {path.name for path in (root / "roles").glob("*") if path.is_dir()}
-    # `platform`, `local_build` and `access` serve the others and bring no program of their own
-    assert set(components) == roles - {"platform", "local_build", "access"}
+    # These serve the others and bring no program of their own.
+    assert set(components) == roles - {"platform", "local_build", "access", "backup"}
 
 
 def test_folders_and_lock_name_each_other(components, root, load):

@@ -1,0 +1,116 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action ``backup``: makes backups, lists and fetches them. Documented in plugins/modules/backup.py."""
+
+from __future__ import annotations
+
+import base64
+import json
+import typing as t
+from pathlib import Path
+
+from ansible_collections.openmlops.platform.plugins.module_utils.backup import jobs, manifests, platform_secrets, sealing
+from ansible_collections.openmlops.platform.plugins.module_utils.backup.manifests import BackupError, Manifest
+from ansible_collections.openmlops.platform.plugins.module_utils.backup.reading import Reader
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import LABELS
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
+from ansible_collections.openmlops.platform.plugins.plugin_utils.backup_action import BackupAction
+
+_SEALED, _KEY = "backup-sealed", "secrets.sealed"
+_MOST = 1000 * 1024  # bytes that a Secret takes
+
+
+class ActionModule(BackupAction):
+    """Makes a backup, or says what there is."""
+
+    ARGUMENTS: t.ClassVar[dict[str, dict[str, t.Any]]] = {
+        "state": {"type": "str", "choices": ["sealed", "made", "listed", "fetched"], "required": True},
+        "namespace": {"type": "str", "required": True},
+        "job": {"type": "dict"},
+        "reader": {"type": "dict"},
+        "name": {"type": "str", "default": "latest"},
+        "folder": {"type": "path"},
+        "dest": {"type": "path"},
+        "timeout": {"type": "float", "default": 21600.0},
+    }
+    CONSTRAINTS: t.ClassVar[dict[str, t.Any]] = {"required_if": [
+        ("state", "made", ["job"]), ("state", "listed", ["reader"]), ("state", "fetched", ["reader", "folder"])]}
+
+    def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Does what the task asks for."""
+        given = json.loads(json.dumps({key: args[key] for key in ("job", "reader")}))  # without Ansible's tags
+        if args["state"] == "made":
+            return self._make(args, given["job"], variables)
+        if args["state"] == "sealed":
+            cluster = self.connect(args)
+            if self.check:
+                return {"changed": False}
+            return {"changed": self._seal(cluster, args["namespace"], variables, self.passphrase(variables))}
+        cluster = self.connect(args)
+        with Reader(cluster, given["reader"], self.say, float(self.setting(variables, "platform_wait_timeout", 900))) as reader:
+            found = reader.manifests()
+            if args["state"] == "fetched":
+                found = [manifests.choose(found, args["name"])]
+                if not self.check:
+                    reader.fetch(found[0], Path(args["folder"]).expanduser())
+        for line in manifests.table(found).splitlines():
+            self.say(line)
+        self._write(args, found)
+        return {"changed": args["state"] == "fetched", "backups": found}
+
+    def _make(self, args: dict[str, t.Any], job: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        passphrase = self.passphrase(variables)
+        if not passphrase:
+            self.say("without backup_passphrase or backup_passphrase_file the Secrets are NOT in the backup")
+        if self.check:
+            self.say(f"a backup would be made by Job {args['namespace']}/{job['metadata']['name']}")
+            return {"changed": True}
+        cluster = self.connect(args)
+        with self.lock(cluster, variables):
+            self._seal(cluster, args["namespace"], variables, passphrase)
+            lines = jobs.run(cluster, job, self.waiter(cluster, variables, args["timeout"] + 60.0))
+        for line in lines[:-1]:
+            self.say(line)
+        try:
+            manifest = json.loads(lines[-1])
+            parts = manifest["parts"]
+        except (IndexError, ValueError, KeyError, TypeError):
+            raise BackupError("the backup's Job ended well, but its last words are not its manifest: was its pod deleted? "
+                              "`playbooks/restore.yml` lists what there is") from None
+        for line in manifests.table([manifest]).splitlines():
+            self.say(line)
+        missing = [*manifest.get("not_in_it", []), *([] if any(part["kind"] == "secrets" for part in parts) else ["Secrets"])]
+        self.say(f"not in it: {', '.join(missing)}")
+        self._write(args, [manifest])
+        return {"changed": True, "backups": [manifest]}
+
+    def _seal(self, cluster: Cluster, namespace: str, variables: dict[str, t.Any], passphrase: str) -> bool:
+        """Puts the sealed Secrets where the backup's Job finds them; nothing changes when they are the same. Returns whether it did."""
+        live = cluster.get("v1", "Secret", _SEALED, namespace)
+        if not passphrase:
+            return cluster.delete(live) if live else False
+        content = platform_secrets.collect(cluster, self.space(variables), namespace)
+        if live and _opened(live, passphrase) == content:
+            return False
+        sealed = sealing.seal(content, passphrase)
+        if len(sealed) > _MOST:
+            raise BackupError(f"the Secrets are {manifests.size(len(sealed))} when sealed, which is more than a Secret takes")
+        data = {_KEY: base64.b64encode(sealed).decode()}
+        if live:
+            cluster.replace({**live, "data": data})
+        else:
+            cluster.create({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": data,
+                            "metadata": {"name": _SEALED, "namespace": namespace, "labels": {**LABELS, "openmlops.io/component": "backup"}}})
+        return True
+
+    def _write(self, args: dict[str, t.Any], found: list[Manifest]) -> None:
+        if args["dest"]:
+            Path(args["dest"]).write_text(json.dumps({"backups": found}, indent=2) + "\n", encoding="utf-8")
+
+
+def _opened(secret: dict[str, t.Any], passphrase: str) -> t.Any:
+    try:
+        return sealing.unseal(base64.b64decode((secret.get("data") or {}).get(_KEY, "")), passphrase)
+    except sealing.SealError:
+        return None

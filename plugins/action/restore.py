@@ -1,0 +1,155 @@
+# Copyright: Contributors to the openmlops.platform collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action ``restore``: looks at backups, and restores one. Documented in plugins/modules/restore.py."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+from ansible_collections.openmlops.platform.plugins.module_utils.backup import jobs, manifests, platform_secrets, sealing, stopping
+from ansible_collections.openmlops.platform.plugins.module_utils.backup.manifests import BackupError, Manifest
+from ansible_collections.openmlops.platform.plugins.module_utils.backup.reading import Reader
+from ansible_collections.openmlops.platform.plugins.module_utils.converge import record
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import delete_objects
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Releases
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
+from ansible_collections.openmlops.platform.plugins.plugin_utils.backup_action import BackupAction
+
+
+class ActionModule(BackupAction):
+    """Checks a backup without changing anything, restores it, starts what was stopped."""
+
+    ARGUMENTS: t.ClassVar[dict[str, dict[str, t.Any]]] = {
+        "state": {"type": "str", "choices": ["checked", "restored", "started"], "required": True},
+        "namespace": {"type": "str", "required": True},
+        "name": {"type": "str", "default": ""},
+        "folder": {"type": "path"},
+        "components": {"type": "list", "elements": "str", "default": []},
+        "users": {"type": "dict", "default": {}},
+        "versions": {"type": "dict", "default": {}},
+        "reader": {"type": "dict"},
+        "job": {"type": "dict"},
+        "parts": {"type": "list", "elements": "str", "default": []},
+        "plan": {"type": "list", "elements": "dict", "default": []},
+        "secrets": {"type": "bool", "default": False, "no_log": False},
+        "timeout": {"type": "float", "default": 21600.0},
+    }
+    CONSTRAINTS: t.ClassVar[dict[str, t.Any]] = {"required_if": [
+        ("state", "checked", ["reader"]), ("state", "restored", ["name", "job", "parts", "reader"])]}
+
+    def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Does what the task asks for."""
+        args = {**args, **json.loads(json.dumps({key: args[key] for key in ("users", "versions", "reader", "job", "parts", "plan")}))}
+        cluster = self.connect(args)
+        if args["state"] == "checked":
+            return self._check(cluster, args, variables)
+        if args["state"] == "restored":
+            return self._restore(cluster, args, variables)
+        return self._start(cluster, args, variables)
+
+    def _check(self, cluster: Cluster, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        with self._reader(cluster, args, variables) as reader:
+            name = args["name"]
+            if args["folder"] and not self.check:
+                name = reader.bring(Path(args["folder"]).expanduser()) if not name else name
+            found = reader.manifests()
+            for line in manifests.table(found).splitlines():
+                self.say(line)
+            unfinished = stopping.under_way(cluster, args["namespace"])
+            if unfinished:
+                self.say(f"the restore of {unfinished} did not come to its end: restore it again, or run site.yml to go on with what there is")
+            if not name:
+                return {"changed": False, "backups": found, "name": "", "parts": [], "components": []}
+            chosen = manifests.choose(found, name)
+            parts = manifests.parts(chosen, args["components"])
+            wrong = manifests.obstacles(chosen, parts, args["versions"], args["users"])
+            if wrong:
+                raise BackupError(f"backup {chosen['name']} cannot be restored here: " + "; ".join(wrong))
+            damage = reader.problems(chosen["name"])
+            if damage:
+                raise BackupError(f"backup {chosen['name']} is damaged, and nothing was changed: " + "; ".join(damage))
+            self._tell_secrets(cluster, reader, chosen, args, variables)
+        components = sorted({user for part in parts for user in args["users"][part["file"]]})
+        self.say(f"backup {chosen['name']} is whole; restoring it replaces {', '.join(part['file'] for part in parts)}, "
+                 f"while these are stopped: {', '.join(components)}")
+        return {"changed": False, "backups": found, "name": chosen["name"], "parts": [part["file"] for part in parts],
+                "components": components}
+
+    def _restore(self, cluster: Cluster, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        space, name = self.space(variables), args["name"]
+        releases = Releases(cluster, _no_helm, self.say)
+        running = stopping.workloads(cluster, space, releases, args["components"])
+        if self.check:
+            self.say(f"would stop {len(running)} workloads and restore {', '.join(args['parts'])}")
+            return {"changed": True}
+        with self.lock(cluster, variables):
+            content = self._secrets_of(cluster, args, variables) if args["secrets"] else {}
+            stopped = stopping.stop(cluster, args["namespace"], name, running, self.say)
+            self.say(f"{stopped} workloads of {', '.join(args['components'])} are stopped")
+            for line in jobs.run(cluster, args["job"], self.waiter(cluster, variables, args["timeout"] + 60.0)):
+                self.say(line)
+            if content:
+                platform_secrets.put_back(cluster, content)
+                self.say(f"put back: {', '.join(sorted(content))}")
+            # Migrations and proofs are made anew: the data may be of an older version.
+            known = record.read_all(cluster, space)
+            delete_objects(cluster, [member.as_object() for component in args["components"] if component in known
+                                     for member in known[component].members if member.kind == "Job"])
+        return {"changed": True}
+
+    def _start(self, cluster: Cluster, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        if self.check:
+            return {"changed": False}
+        with self.lock(cluster, variables):
+            started = stopping.start(cluster, args["namespace"])
+        for name in started:
+            self.say(f"{name} is started again")
+        return {"changed": bool(started)}
+
+    def _reader(self, cluster: Cluster, args: dict[str, t.Any], variables: dict[str, t.Any]) -> Reader:
+        return Reader(cluster, args["reader"], self.say, float(self.setting(variables, "platform_wait_timeout", 900)))
+
+    def _secrets_of(self, cluster: Cluster, args: dict[str, t.Any], variables: dict[str, t.Any]) -> platform_secrets.Content:
+        """Returns what a backup's Secrets would change."""
+        with self._reader(cluster, args, variables) as reader:
+            chosen = manifests.choose(reader.manifests(), args["name"])
+            return self._open(cluster, reader, chosen, args, variables)[0]
+
+    def _open(
+        self, cluster: Cluster, reader: Reader, manifest: Manifest, args: dict[str, t.Any], variables: dict[str, t.Any]
+    ) -> tuple[platform_secrets.Content, list[str]]:
+        passphrase = self.passphrase(variables)
+        if not any(part["kind"] == "secrets" for part in manifest["parts"]):
+            raise BackupError(f"platform_restore_secrets: backup {manifest['name']} was made without a passphrase, so no Secrets are in it")
+        if not passphrase:
+            raise BackupError("platform_restore_secrets: give backup_passphrase or backup_passphrase_file")
+        content = sealing.unseal(reader.part(manifest["name"], "secrets.sealed"), passphrase)
+        return platform_secrets.differing(cluster, platform_secrets.to_put_back(content, _specs(args["plan"])))
+
+    def _tell_secrets(
+        self, cluster: Cluster, reader: Reader, manifest: Manifest, args: dict[str, t.Any], variables: dict[str, t.Any]
+    ) -> None:
+        """Says which Secrets differ; fails before anything is changed when they are wanted and do not open."""
+        held = any(part["kind"] == "secrets" for part in manifest["parts"])
+        if not args["secrets"] and not (held and self.passphrase(variables)):
+            return
+        other, homeless = self._open(cluster, reader, manifest, args, variables)
+        if other:
+            self.say(f"other in the backup than here, {'and put back' if args['secrets'] else 'and left as they are'}: {', '.join(other)}")
+        if other and not args["secrets"]:
+            self.say("-e platform_restore_secrets=true puts them back: needed on a new platform, where data is encrypted under new keys")
+        if homeless:
+            self.say(f"their namespace is not there: {', '.join(homeless)}")
+
+
+def _specs(plan: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Returns the declared Secrets of plans, each with its namespace."""
+    entries = [json.loads(entry["packed"]) if "packed" in entry else entry for entry in plan]
+    return [{"namespace": entry.get("namespace"), **spec} for entry in entries for spec in entry.get("secrets") or []]
+
+
+def _no_helm(_module: str, _args: dict[str, t.Any]) -> dict[str, t.Any]:
+    raise AssertionError("a restore never starts Helm")
