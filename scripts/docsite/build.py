@@ -56,17 +56,17 @@ def gather(root: Path, sources: Path) -> int:
     own.pop("README.md")
     own.pop("platform.lock.yml")
     placed = places | {"docs/versions.md": "versions.md", "docs/playbooks.md": "reference/playbooks.md"}
-    decisions = sorted(Path(place).stem for place in places.values() if place.startswith("decisions/0"))
     below = {
         "docs/index.md": navigation.toctrees(own["docs/index.md"], places),
         "docs/reference.md": navigation.toctree(reference.CHILDREN),
-        "docs/decisions/index.md": navigation.toctree(decisions),
     }
+    # Their index lists them; in the navigation beside every page they would be half of it, and of Sphinx' time.
+    above = {page: "---\norphan: true\n---\n" for page in own if page.startswith("docs/decisions/0")}
     own["docs/index.md"] = navigation.cards(own["docs/index.md"])
     done = {}
     for page, text in {**own, **made}.items():
         try:
-            done[placed[page]] = links.rewritten(text, page, placed[page], placed, elsewhere) + below.get(page, "")
+            done[placed[page]] = above.get(page, "") + links.rewritten(text, page, placed[page], placed, elsewhere) + below.get(page, "")
         except ValueError as error:
             problems.append(str(error))
     if problems:

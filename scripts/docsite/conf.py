@@ -17,7 +17,7 @@ SITE = json.loads(Path(os.environ["OPENMLOPS_SITE"]).read_text(encoding="utf-8")
 
 project = "OpenMLOps platform"
 author = "Contributors to openmlops.platform"
-copyright = author  # pylint: disable=redefined-builtin
+project_copyright = author
 version = release = SITE["version"]
 
 extensions = ["myst_parser", "sphinx_antsibull_ext", "docsite.extension"]

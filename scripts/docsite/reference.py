@@ -46,10 +46,12 @@ def plain_defaults(options: dict[str, Any]) -> None:
     """
     for option in options.values():
         default = option.get("default")
-        if isinstance(default, str) and "{{" in default and option.get("type", "str") not in ("str", "raw", "path"):
+        kind = option.get("elements", "str") if isinstance(default, list) else option.get("type", "str")
+        values = default if isinstance(default, list) else [default]
+        if any(isinstance(value, str) and "{{" in value for value in values) and kind not in ("str", "raw", "path"):
             del option["default"]
             text = option["description"]
-            option["description"] = [*([text] if isinstance(text, str) else text), f"The default follows from others, C({escaped(default)})."]
+            option["description"] = [*([text] if isinstance(text, str) else text), f"The default follows from others, C({escaped(str(default))})."]
         plain_defaults(option.get("options") or {})
 
 

@@ -62,13 +62,16 @@ def test_a_page_that_is_not_known_is_an_error():
 def test_templates_are_no_defaults_of_lists_and_booleans():
     options = {
         "a_list": {"type": "list", "elements": "dict", "default": "{{ other | default([]) }}", "description": "Some."},
+        "of_dicts": {"type": "list", "elements": "dict", "default": [{"a": 1}, "{{ other }}"], "description": "Some."},
+        "of_texts": {"type": "list", "elements": "str", "default": ["{{ other }}"], "description": "Some."},
         "a_bool": {"type": "bool", "default": True, "description": ["On."]},
         "a_text": {"type": "str", "default": "{{ other }}", "description": "Text."},
         "a_dict": {"type": "dict", "description": "More.", "options": {"below": {"type": "bool", "default": "{{ other }}", "description": "x"}}},
     }
     reference.plain_defaults(options)
     assert options["a_list"]["description"] == ["Some.", "The default follows from others, C({{ other | default[[]] }})."]
-    assert "default" not in options["a_list"]
+    assert "default" not in options["a_list"] and "default" not in options["of_dicts"]
+    assert options["of_texts"]["default"] == ["{{ other }}"]
     assert options["a_bool"]["default"] is True and options["a_text"]["default"] == "{{ other }}"
     assert "default" not in options["a_dict"]["options"]["below"]
 
