@@ -59,8 +59,8 @@ rotate: ## List passwords and keys that can be made anew; ARGS="-e platform_rota
 ##@ Development
 
 .PHONY: test
-test: ## Run lint, unit, build, integration and render, with a summary
-	@scripts/test lint unit build integration render
+test: ## Run lint, unit, site, build, integration and render, with a summary
+	@scripts/test lint unit site build integration render
 
 .PHONY: lint
 lint: ## Run yamllint, ansible-lint, ansible-test sanity and the checks of docs and changelog
@@ -95,8 +95,12 @@ bench: ## Measure times and memory, each beside its budget
 	@scripts/bench $(ARGS)
 
 .PHONY: docs
-docs: ## Write the reference pages of roles and plugins to docs/reference
+docs: ## Write what is generated from the roles and kept in the checkout: awx/surveys.yml
 	@scripts/docs
+
+.PHONY: site
+site: ## Build the documentation site; a broken link is an error
+	@scripts/site
 
 .PHONY: requirements
 requirements: ## Pin requirements/*.in again, with hashes

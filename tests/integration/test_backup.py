@@ -13,7 +13,7 @@ import pytest
 
 LOG = """
 import json, mlflow
-mlflow.set_tracking_uri("http://127.0.0.1:5000/mlflow")
+mlflow.set_tracking_uri("http://mlflow.mlflow.svc.cluster.local:5000/mlflow")
 mlflow.set_experiment("backup")
 with mlflow.start_run() as run:
     mlflow.log_param("word", "kept")
@@ -22,7 +22,7 @@ print(json.dumps({"run": run.info.run_id}))
 """
 READ = """
 import json, mlflow, sys
-mlflow.set_tracking_uri("http://127.0.0.1:5000/mlflow")
+mlflow.set_tracking_uri("http://mlflow.mlflow.svc.cluster.local:5000/mlflow")
 run = mlflow.get_run(sys.argv[1])
 print(json.dumps({"word": run.data.params["word"], "text": mlflow.artifacts.load_text(run.info.artifact_uri + "/model/weights.txt")}))
 """
