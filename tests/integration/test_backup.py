@@ -71,9 +71,11 @@ def backup(cluster, run_id, passphrase, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folder(cluster, backup):
-    """The backup as it lies on the node."""
+    """The backup as it lies on this machine."""
     volume = next(entry for entry in cluster.get("persistentvolumes")["items"] if entry["spec"]["claimRef"]["name"] == "backups")
-    return Path(volume["spec"].get("hostPath", volume["spec"].get("local"))["path"]) / backup[0]["name"]
+    inside = Path(volume["spec"].get("hostPath", volume["spec"].get("local"))["path"])
+    # The node sees the state folder's volumes elsewhere.
+    return cluster.state_dir / cluster.name / "volumes" / inside.name / backup[0]["name"]
 
 
 def test_a_backup_has_all_and_shows_no_secret(cluster, backup):
