@@ -16,6 +16,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.plan i
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Release
 
 _KEYS = {"name", "namespace", "chart", "values"}
+_OPTIONS = {"source"}
 
 
 def manifest_text(name: str, cache_dir: Path, check: bool) -> str:
@@ -41,13 +42,15 @@ def resolve(raw: dict[str, t.Any], chart_source: str, cache_dir: Path, check: bo
     """Returns the release that a role asks for.
 
     Args:
-        raw: ``name``, ``namespace``, ``chart`` (``component/chart`` as in platform.lock.yml) and ``values``.
+        raw: ``name``, ``namespace``, ``chart`` (``component/chart`` as in platform.lock.yml) and ``values``; ``source``, where a
+            chart comes from another source than the others.
         chart_source: ``upstream``, ``bundled``, a folder or ``oci://...`` (platform_chart_source).
         cache_dir: where assembled charts are kept.
     """
-    unknown, missing = set(raw) - _KEYS, _KEYS - set(raw)
+    unknown, missing = set(raw) - _KEYS - _OPTIONS, _KEYS - set(raw)
     if unknown or missing:
         raise PlanError(f"release {raw.get('name')}: unknown {sorted(unknown)}, missing {sorted(missing)}")
+    chart_source = raw.get("source") or chart_source
     entry = lock.chart(raw["chart"])
     found = source.resolve(chart_source, {"chart": entry}, lock.COLLECTION_ROOT / "charts")
     where, version, repository = str(found["ref"]), found["version"], found["repo_url"]
