@@ -189,8 +189,11 @@ class Engine:
             going = {ref(obj) for obj in doomed}
             kept = [m for m in gone if ref(m.as_object()) not in going and self._exists(m.as_object())]
             releases = {entry for other in records.values() for entry in other.releases if other.component != old.component}
-            for space, name in sorted(set(old.releases) - set(new.releases) - releases):
+            gone_releases = set(old.releases) - set(new.releases) - releases
+            for space, name in sorted(gone_releases - set(old.kept)):
                 outcomes.append(self._releases.remove(name, space))
+            resting = tuple(sorted(gone_releases & set(old.kept)))
+            new = dataclasses.replace(new, releases=(*new.releases, *resting), kept=tuple(dict.fromkeys((*new.kept, *resting))))
         self._write(dataclasses.replace(new, members=(*new.members, *kept)))
         return [outcome for outcome in outcomes if outcome.changed]
 
@@ -219,7 +222,8 @@ class Engine:
             # A claim goes only when the release's pods, which use it, have gone.
             claims = [obj for obj in doomed if obj["kind"] == "PersistentVolumeClaim"]
             report.outcomes += self._delete([obj for obj in doomed if obj not in claims])
-            for space, name in found.releases:
+            resting = () if purge else found.kept
+            for space, name in (entry for entry in found.releases if entry not in resting):
                 report.outcomes.append(self._releases.remove(name, space))
             for entry in found.offspring:
                 # Data, and what was made while the programs were still there.
@@ -230,8 +234,8 @@ class Engine:
                 report.outcomes += self._purge_namespaces(found, known)
             # While anything is left behind the record stays, so that a later purge still knows what there is.
             left = [m for m in found.members if self._exists(m.as_object())]
-            if not purge and (left or any(self._offspring(found, entry) for entry in found.offspring)):
-                self._write(dataclasses.replace(found, members=tuple(left), releases=(),
+            if not purge and (left or resting or any(self._offspring(found, entry) for entry in found.offspring)):
+                self._write(dataclasses.replace(found, members=tuple(left), releases=resting,
                                                 about={**found.about, "removed": True}))
             elif not self._check:
                 self._cluster.delete(record.as_object(found, self._space))

@@ -100,6 +100,7 @@ class Plan:
             tuple(dict.fromkeys([Member.of(obj) for obj in objects] + kept)),
             tuple(dict.fromkeys((release.namespace, release.name) for release in releases)),
             self.catalogue, self.offspring,
+            tuple(dict.fromkeys((release.namespace, release.name) for release in releases if release.data)),
         )
 
 
