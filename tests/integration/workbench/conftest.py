@@ -35,7 +35,7 @@ def gateway(cluster, variables, tmp_path_factory):
     """The gateway, with notebooks, flows, Dask and Feast behind it; they are taken away at the end, with their data."""
     cluster.run("up", "-e", f"@{variables}", **CHOSEN).ok()
     yield gateway_of(cluster, tmp_path_factory.mktemp("gateway"))
-    gone = ("jupyterhub", "prefect", "dask", "feast")
+    gone = ("jupyterhub", "prefect", "dask", "feast", "kserve", "models")
     cluster.run("up", *(word for name in gone for word in ("-e", f"{name}_state=absent", "-e", f"{name}_purge=true")), **CHOSEN).ok()
     # Their databases and buckets are other components', and stay with the Secrets that lead there.
     left = [f"{item['kind']} {space}/{item['metadata']['name']}" for space in (*gone, "flows")
