@@ -47,6 +47,7 @@ class ActionModule(PlatformAction):
         "services": {"type": "list", "elements": "dict", "default": []},
         "gateway": {"type": "dict", "default": {}},
         "access": {"type": "dict", "default": {}},
+        "shared": {"type": "dict", "default": {}},
         "plan": {"type": "list", "elements": "dict"},
         "defer": {"type": "bool", "default": False},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

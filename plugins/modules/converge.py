@@ -36,8 +36,9 @@ options:
   offspring:
     description:
       - What the component's programs or users make, such as servers of JupyterHub's and clusters of Dask's users, by C(api_version),
-        C(kind), C(namespace) (empty for all) and, unless it is all of these, C(selector) (labels).
-      - It goes before the component goes; with C(data=true) after it, on a purge only.
+        C(kind), C(namespace) (empty for all) and, unless it is all of these, C(selector) (labels, null for any value).
+      - It goes before the component goes; with C(data=true) after it, on a purge only. With C(finalizer), the name of a finalizer
+        of the component's program, it goes before, too.
     type: list
     elements: dict
     default: []
@@ -77,6 +78,12 @@ options:
     default: {}
   access:
     description: How people get in, from the role P(openmlops.platform.access#role).
+    type: dict
+    default: {}
+  shared:
+    description:
+      - A way that people make below a service's prefix themselves, C(namespaces) in which their routes are, and C(prefix). The
+        gateway takes routes from there.
     type: dict
     default: {}
   plan:

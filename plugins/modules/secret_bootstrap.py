@@ -119,10 +119,10 @@ options:
           - "C(public_of): a reference to a private key in PEM, whose public key this is; C(encoding) is V(pem) or
             V(openssh). C(public_jwks_of): a reference to a private set, whose public set this is."
           - "C(certificate): a mapping of C(private_key) (a reference, required), C(common_name), C(dns_names),
-            C(ip_addresses), C(organization), C(days) (365), C(is_ca) (V(false)), C(usages) (V([server, client])),
-            C(ca_certificate) and C(ca_private_key) (references; self-signed without them). It is kept while it
-            belongs to its private key and authority, and made anew when these change or on O(rotate), never because
-            of its age or its names."
+            C(ip_addresses), C(organization), C(days) (365), C(renew_days) (0), C(is_ca) (V(false)), C(usages)
+            (V([server, client])), C(ca_certificate) and C(ca_private_key) (references; self-signed without them). It is
+            kept while it belongs to its private key and authority, and made anew when these change, on O(rotate), and
+            when fewer than C(renew_days) are left; never because of its names, nor of its age without C(renew_days)."
           - "C(format): a text with C({place}) for each value to put in and C({{) for a brace. A place is a key of the
             same Secret or an entry of C(from), which maps places to references. Values are quoted as C(quote) says,
             V(url) (default: percent signs, right everywhere in a URL), V(raw), V(json) or V(base64), or as a single

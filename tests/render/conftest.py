@@ -39,6 +39,7 @@ MINIMAL: dict[str, dict[str, Any]] = {
         "selfHostedServerApiConfig": {"apiUrl": "http://prefect-server:4200/api"}, "config": {"workPool": "default"}}},
     "dask-kubernetes-operator": {},
     "feast-feature-server": {"feature_store_yaml_base64": "e30="},
+    "kserve-resources": {},
 }
 
 

@@ -115,6 +115,10 @@ OWN = {
         "role": {"extraPermissions": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]},
         "serviceAccount": {"annotations": {"example.org/a": "b"}},
     },
+    "kserve-resources": {"kserve": {
+        "createSharedResources": False, "inferenceServiceConfig": {"enabled": True},
+        "controller": {"imagePullSecrets": [{"name": "registry"}]},
+    }},
     "feast-feature-server": {
         "imagePullSecrets": [{"name": "registry"}],
         "feast_mode": "ui",
@@ -142,6 +146,7 @@ UPSTREAM = {
     "feast-feature-server": "feast/feast-feature-server",
     "prefect-server": "prefect/prefect-server", "prefect-worker": "prefect/prefect-worker",
     "dask-kubernetes-operator": "dask/dask-kubernetes-operator",
+    "kserve-resources": "kserve/kserve-resources",
 }
 # Where a chart takes these values when its upstream has them at another path.
 _ORY = {
@@ -174,6 +179,10 @@ PLACES = {
         "image.pullPolicy": "worker.image.pullPolicy",
     },
     "dask-kubernetes-operator": {"image.repository": "image.name"},
+    "kserve-resources": {
+        **{name: f"kserve.controller.{name}" for name in EVERYTHING}, "image.repository": "kserve.controller.image",
+        "image.tag": "kserve.controller.tag", "image.pullPolicy": "kserve.controller.imagePullPolicy",
+    },
 }
 # These take some of them as YAML in a text, as their upstream does.
 TEXTS = {"seaweedfs": {"nodeSelector", "tolerations", "affinity"}}
@@ -182,14 +191,15 @@ SUFFIXES = {"seaweedfs": "-all-in-one"}
 # Charts whose upstream gives a pod no labels of the values.
 NO_POD_LABELS = {"dask-kubernetes-operator", "feast-feature-server"}
 # Charts whose image of ours has another name.
-IMAGES = {"feast-feature-server": "feast", "prefect-server": "prefect", "prefect-worker": "prefect", "dask-kubernetes-operator": "dask-operator"}
+IMAGES = {"feast-feature-server": "feast", "prefect-server": "prefect", "prefect-worker": "prefect", "dask-kubernetes-operator": "dask-operator",
+          "kserve-resources": "kserve-controller"}
 # The programs of these charts look for objects of one name, which therefore cannot be chosen.
-FIXED_NAMES = {"envoy-gateway"}
+FIXED_NAMES = {"envoy-gateway": "envoy-gateway", "kserve-resources": "kserve-controller-manager"}
 # An image's registry is a value of its own here.
 SPLIT_IMAGES = {"keto", "kratos", "oathkeeper"}
 # The application's own configuration, taken as it is; the chart reads the ports of it.
 FREE = {("server", "value_options"), ("keto", "config"), ("kratos", "config"), ("oathkeeper", "config")}
-CALL_THE_API = {"cloudnative-pg", "envoy-gateway", "prefect-worker", "dask-kubernetes-operator"}
+CALL_THE_API = {"cloudnative-pg", "envoy-gateway", "prefect-worker", "dask-kubernetes-operator", "kserve-resources"}
 
 each_chart = pytest.mark.parametrize("chart", NAMES)
 both_ways = pytest.mark.parametrize("full", [False, True], ids=["minimal", "everything"])
@@ -350,7 +360,7 @@ def test_long_release_names(render, chart):
 @each_chart
 def test_names(render, chart):
     if chart in FIXED_NAMES:
-        assert render(chart).one("Deployment")["metadata"]["name"] == chart
+        assert render(chart).one("Deployment")["metadata"]["name"] == FIXED_NAMES[chart]
         return
     suffix = SUFFIXES.get(chart, "")
     assert render(chart).one("Deployment")["metadata"]["name"] == f"demo-{chart}{suffix}"

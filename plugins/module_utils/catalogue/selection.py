@@ -84,19 +84,22 @@ def gaps(catalogue: dict[str, dict[str, t.Any]], states: dict[str, str]) -> list
 
 
 def artifacts(
-    selected: list[str], with_images: bool = True, modes: dict[str, str] | None = None
+    selected: list[str], with_images: bool = True, modes: dict[str, str | list[str]] | None = None
 ) -> list[str]:
     """Returns what must be built for the selected components, in the names of the ``build`` action.
 
     Args:
-        modes: by component, the value of its ``<name>_mode``; images that the lock file has for other modes are left out.
+        modes: by component, the value of its ``<name>_mode``, or all that hold of several; images that the lock file has for
+            other modes are left out.
     """
     found: dict[str, None] = {}
     for name in selected:
         entry = lock.component(name)
         found.update(dict.fromkeys(f"binary/{binary}" for binary in entry.get("binaries") or []))
         mode = (modes or {}).get(name)
+        holding = [mode] if isinstance(mode, str) else mode
         if with_images:
-            found.update(dict.fromkeys(f"image/{image['built']}" for image in (entry.get("images") or {}).values()
-                                       if image.get("built") and mode in (None, *(image.get("modes") or [mode]))))
+            found.update(dict.fromkeys(
+                f"image/{image['built']}" for image in (entry.get("images") or {}).values()
+                if image.get("built") and (holding is None or not image.get("modes") or set(holding) & set(image["modes"]))))
     return list(found)

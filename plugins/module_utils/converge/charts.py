@@ -16,6 +16,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.plan i
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Release
 
 _KEYS = {"name", "namespace", "chart", "values"}
+_OPTIONS = {"source", "version", "data"}
 
 
 def manifest_text(name: str, cache_dir: Path, check: bool) -> str:
@@ -41,14 +42,19 @@ def resolve(raw: dict[str, t.Any], chart_source: str, cache_dir: Path, check: bo
     """Returns the release that a role asks for.
 
     Args:
-        raw: ``name``, ``namespace``, ``chart`` (``component/chart`` as in platform.lock.yml) and ``values``.
+        raw: ``name``, ``namespace``, ``chart`` (``component/chart`` as in platform.lock.yml) and ``values``; ``source`` and
+            ``version``, where a chart comes from another source than the others, or not in the pinned version; ``data``, when
+            things of users go with the release, so that only a purge removes it.
         chart_source: ``upstream``, ``bundled``, a folder or ``oci://...`` (platform_chart_source).
         cache_dir: where assembled charts are kept.
     """
-    unknown, missing = set(raw) - _KEYS, _KEYS - set(raw)
+    unknown, missing = set(raw) - _KEYS - _OPTIONS, _KEYS - set(raw)
     if unknown or missing:
         raise PlanError(f"release {raw.get('name')}: unknown {sorted(unknown)}, missing {sorted(missing)}")
+    chart_source = raw.get("source") or chart_source
     entry = lock.chart(raw["chart"])
+    if raw.get("version"):
+        entry = {**entry, "version": raw["version"]}
     found = source.resolve(chart_source, {"chart": entry}, lock.COLLECTION_ROOT / "charts")
     where, version, repository = str(found["ref"]), found["version"], found["repo_url"]
     if chart_source == "bundled":
@@ -58,7 +64,8 @@ def resolve(raw: dict[str, t.Any], chart_source: str, cache_dir: Path, check: bo
     on_disk = repository is None and not where.startswith("oci://")
     mark = digest.digest(where) if on_disk else f"{entry['name']}@{version}"
     return Release(
-        raw["name"], raw["namespace"], where, mark, raw["values"] or {}, None if on_disk else version, repository
+        raw["name"], raw["namespace"], where, mark, raw["values"] or {}, None if on_disk else version, repository,
+        bool(raw.get("data")),
     )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import time
@@ -125,7 +126,8 @@ class Engine:
 
     def _run_phase(self, name: str, wanted: list[plans.Plan], promised: set[Ref], report: Report) -> bool:
         entries = [entry.phases[name] for entry in wanted if name in entry.phases]
-        objects = [plans.with_fingerprints(obj, self._fingerprints) for phase in entries for obj in phase.objects]
+        objects = [plans.with_certificates(plans.with_fingerprints(obj, self._fingerprints), self._secret_key)
+                   for phase in entries for obj in phase.objects]
         releases = [
             dataclasses.replace(release, values=plans.with_fingerprints(release.values, self._fingerprints))
             for phase in entries for release in phase.releases
@@ -155,6 +157,11 @@ class Engine:
                 self._say(f"{name}: ready after {seconds:.0f} s")
         return True
 
+    def _secret_key(self, namespace: str, name: str, key: str) -> bytes | None:
+        secret = self._cluster.get("v1", "Secret", name, namespace)
+        text = ((secret or {}).get("data") or {}).get(key)
+        return base64.b64decode(text) if text else None
+
     def _refresh(self, objects: list[Object], outcomes: list[Outcome]) -> None:
         """Lets pods see a changed ConfigMap at once."""
         updated = {outcome.ref for outcome in outcomes if outcome.action == "updated"}
@@ -182,8 +189,11 @@ class Engine:
             going = {ref(obj) for obj in doomed}
             kept = [m for m in gone if ref(m.as_object()) not in going and self._exists(m.as_object())]
             releases = {entry for other in records.values() for entry in other.releases if other.component != old.component}
-            for space, name in sorted(set(old.releases) - set(new.releases) - releases):
+            gone_releases = set(old.releases) - set(new.releases) - releases
+            for space, name in sorted(gone_releases - set(old.kept)):
                 outcomes.append(self._releases.remove(name, space))
+            resting = tuple(sorted(gone_releases & set(old.kept)))
+            new = dataclasses.replace(new, releases=(*new.releases, *resting), kept=tuple(dict.fromkeys((*new.kept, *resting))))
         self._write(dataclasses.replace(new, members=(*new.members, *kept)))
         return [outcome for outcome in outcomes if outcome.changed]
 
@@ -202,14 +212,18 @@ class Engine:
                 report.outcomes += self._put_to_rest(found)
             # Objects first: an operator that goes with a release may have to let go of them.
             for entry in found.offspring:
-                if not entry.get("data"):
-                    report.outcomes += self._delete(self._offspring(found, entry))
+                if not entry.get("data") or (purge and entry.get("finalizer")):
+                    born = self._offspring(found, entry)
+                    if entry.get("finalizer") and found.about.get("removed"):
+                        self._let_go(born, str(entry["finalizer"]))
+                    report.outcomes += self._delete(born)
             members = [member.as_object() for member in found.members]
             doomed = self._doomed(members, purge)
             # A claim goes only when the release's pods, which use it, have gone.
             claims = [obj for obj in doomed if obj["kind"] == "PersistentVolumeClaim"]
             report.outcomes += self._delete([obj for obj in doomed if obj not in claims])
-            for space, name in found.releases:
+            resting = () if purge else found.kept
+            for space, name in (entry for entry in found.releases if entry not in resting):
                 report.outcomes.append(self._releases.remove(name, space))
             for entry in found.offspring:
                 # Data, and what was made while the programs were still there.
@@ -220,8 +234,8 @@ class Engine:
                 report.outcomes += self._purge_namespaces(found, known)
             # While anything is left behind the record stays, so that a later purge still knows what there is.
             left = [m for m in found.members if self._exists(m.as_object())]
-            if not purge and (left or any(self._offspring(found, entry) for entry in found.offspring)):
-                self._write(dataclasses.replace(found, members=tuple(left), releases=(),
+            if not purge and (left or resting or any(self._offspring(found, entry) for entry in found.offspring)):
+                self._write(dataclasses.replace(found, members=tuple(left), releases=resting,
                                                 about={**found.about, "removed": True}))
             elif not self._check:
                 self._cluster.delete(record.as_object(found, self._space))
@@ -231,13 +245,19 @@ class Engine:
 
     def _offspring(self, found: record.Record, entry: dict[str, t.Any]) -> list[Object]:
         """Returns what is there of a kind that the component's programs or users make, beside its own members."""
-        selector = ",".join(f"{key}={value}" for key, value in sorted((entry.get("selector") or {}).items()))
+        selector = ",".join(key if value is None else f"{key}={value}" for key, value in sorted((entry.get("selector") or {}).items()))
         try:
             live = self._cluster.list(entry["api_version"], entry["kind"], entry["namespace"] or None, label_selector=selector or None)
         except NotFound:  # its definition has gone already
             return []
         own = {member.identity for member in found.members}
         return [member.as_object() for member in map(record.Member.of, live) if member.identity not in own]
+
+    def _let_go(self, objects: list[Object], finalizer: str) -> None:
+        """Takes off a finalizer whose program is gone, so that what is deleted goes."""
+        for live in [] if self._check else [found for found in map(self._exists, objects) if found]:
+            kept = [name for name in live["metadata"].get("finalizers") or [] if name != finalizer]
+            self._cluster.patch_merge(live, {"metadata": {"finalizers": kept}})
 
     def drop_space(self) -> list[Outcome]:
         """Removes the platform's own namespace once no component is recorded in it any more, if a run has made it."""

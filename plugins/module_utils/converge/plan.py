@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import re
 import typing as t
@@ -27,12 +28,16 @@ PHASES = (
 
 # Stands in manifests and values for the fingerprint of a Secret, so that pods are made anew when its values change.
 _FINGERPRINT = re.compile(r"<fingerprint ([a-z0-9.-]+/[a-z0-9.-]+)>")
+# Stands in manifests for a certificate in a Secret, in base64, as webhooks are told the authority that they are to trust.
+_CERTIFICATE = re.compile(r"<certificate ([a-z0-9.-]+)/([a-z0-9.-]+)/([A-Za-z0-9._-]+)>")
+_PEM = b"-----BEGIN CERTIFICATE-----"
 
 _PHASE_KEYS = {"objects", "releases", "definitions"}
 _PLAN_KEYS = {"component", "namespace", "about", "secrets", "phases", "namespace_labels", "offspring"}
-_OFFSPRING_KEYS = {"api_version", "kind", "namespace", "selector", "data"}
+_OFFSPRING_KEYS = {"api_version", "kind", "namespace", "selector", "data", "finalizer"}
+_OFFSPRING_OPTIONS = {"selector", "data", "finalizer"}
 # What a component says of the way to it: see converge/routes.py.
-CATALOGUE_KEYS = ("services", "gateway", "access")
+CATALOGUE_KEYS = ("services", "gateway", "access", "shared")
 
 
 class PlanError(ValueError):
@@ -55,9 +60,11 @@ class Plan:
     Attributes:
         about: facts that ``status`` shows: version, url.
         secrets: specifications for ``secret_bootstrap``.
-        catalogue: ``services``, ``gateway`` and ``access``, as far as the component has them (see routes.derived).
+        catalogue: ``services``, ``gateway``, ``access`` and ``shared``, as far as the component has them (see routes.derived).
         offspring: what the component's programs or users make: ``api_version``, ``kind``, ``namespace`` (empty: all) and, unless it
-            is all of these, ``selector`` of labels. It goes before the component; with ``data: true`` after it, on a purge only.
+            is all of these, ``selector`` of labels (null: any value). It goes before the component; with ``data: true`` after it,
+            on a purge only. With ``finalizer``, the component's program must let go of it: then it goes before, too, and
+            where the program is gone already the finalizer of this name is taken off.
     """
 
     component: str
@@ -93,6 +100,7 @@ class Plan:
             tuple(dict.fromkeys([Member.of(obj) for obj in objects] + kept)),
             tuple(dict.fromkeys((release.namespace, release.name) for release in releases)),
             self.catalogue, self.offspring,
+            tuple(dict.fromkeys((release.namespace, release.name) for release in releases if release.data)),
         )
 
 
@@ -105,7 +113,7 @@ def parse(
 
     Args:
         raw: ``component``, ``namespace``, ``about``, ``secrets``, ``phases``, and what it adds to the service catalogue:
-            ``services``, ``gateway``, ``access``; and ``offspring``.
+            ``services``, ``gateway``, ``access``, ``shared``; and ``offspring``.
         resolve: makes a release of a role's entry.
         read_manifest: returns the text of a manifest that ``definitions`` names.
 
@@ -131,8 +139,9 @@ def parse(
     if nameless:
         raise PlanError(f"{component}: each of the secrets needs a name")
     offspring = tuple(raw.get("offspring") or [])
-    if any(set(entry) - _OFFSPRING_KEYS or not _OFFSPRING_KEYS - {"selector", "data"} <= set(entry) for entry in offspring):
-        raise PlanError(f"{component}: each of the offspring needs api_version, kind and namespace, and may have selector and data")
+    if any(set(entry) - _OFFSPRING_KEYS or not _OFFSPRING_KEYS - _OFFSPRING_OPTIONS <= set(entry) for entry in offspring):
+        raise PlanError(f"{component}: each of the offspring needs api_version, kind and namespace, and may have selector, data "
+                        "and finalizer")
     spaces = dict.fromkeys([
         namespace,
         *(str(secret.get("namespace", namespace)) for secret in raw.get("secrets") or []),
@@ -156,6 +165,28 @@ def with_fingerprints(value: t.Any, marks: dict[str, str]) -> t.Any:
     if isinstance(value, str) and "<fingerprint " in value:
         return _FINGERPRINT.sub(lambda found: marks.get(found[1], "unknown"), value)
     return value
+
+
+def with_certificates(value: t.Any, read: t.Callable[[str, str, str], bytes | None]) -> t.Any:
+    """Returns a value in which each text ``<certificate NAMESPACE/SECRET/KEY>`` is that certificate in base64.
+
+    Args:
+        read: returns what is in a Secret, by namespace, name and key; None when it is not there (yet), which gives no text.
+
+    Raises:
+        PlanError: what is there is no certificate: nothing else of a Secret may leave it.
+    """
+    if isinstance(value, dict):
+        return {key: with_certificates(entry, read) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [with_certificates(entry, read) for entry in value]
+    found = _CERTIFICATE.fullmatch(value) if isinstance(value, str) and "<certificate " in value else None
+    if not found:
+        return value
+    content = read(*found.groups())
+    if content is not None and (not content.startswith(_PEM) or b"PRIVATE" in content):
+        raise PlanError(f"the Secret {found[1]}/{found[2]} has no certificate in {found[3]}")
+    return base64.b64encode(content or b"").decode()
 
 
 def _phase(

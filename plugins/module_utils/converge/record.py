@@ -57,6 +57,7 @@ class Record:
     releases: tuple[tuple[str, str], ...] = ()  # (namespace, release)
     catalogue: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     offspring: tuple[dict[str, t.Any], ...] = ()  # Plan.offspring
+    kept: tuple[tuple[str, str], ...] = ()  # those of the releases that only a purge removes
 
 
 def read_all(cluster: Cluster, space: str) -> dict[str, Record]:
@@ -81,6 +82,7 @@ def as_object(record: Record, space: str) -> Object:
         "releases": sorted(list(entry) for entry in set(record.releases)),
         **({"catalogue": record.catalogue} if record.catalogue else {}),
         **({"offspring": list(record.offspring)} if record.offspring else {}),
+        **({"kept": sorted(list(entry) for entry in set(record.kept))} if record.kept else {}),
     }
     return {
         "apiVersion": "v1",
@@ -102,6 +104,7 @@ def united(old: Record | None, new: Record) -> Record:
         new,
         members=tuple(dict.fromkeys(new.members + old.members)),
         releases=tuple(dict.fromkeys(new.releases + old.releases)),
+        kept=tuple(dict.fromkeys(new.kept + old.kept)),
     )
 
 
@@ -119,4 +122,5 @@ def _parsed(entry: Object) -> Record:
         tuple((space, release) for space, release in content["releases"]),
         content.get("catalogue") or {},
         tuple(content.get("offspring") or ()),
+        tuple((space, release) for space, release in content.get("kept") or ()),
     )

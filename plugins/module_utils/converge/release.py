@@ -53,6 +53,7 @@ class Release:
         chart: path, OCI reference or name of the chart. version, repository: for a chart from a repository.
         chart_digest: digest of the chart's content, or its name and version when it is pinned in a repository.
         values: the values that are given to it; they hold references to Secrets, never their values.
+        data: whether things of users go with it (its definitions'), so that only a purge removes it.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Release:
     values: dict[str, t.Any]
     version: str | None = None
     repository: str | None = None
+    data: bool = False
 
     def __str__(self) -> str:
         return f"release {self.namespace}/{self.name}"

@@ -62,7 +62,11 @@ def _phases(parts: dict[str, dict[str, t.Any]], access: dict[str, t.Any]) -> dic
     entries = normalise(services + list(access.get("services") or []), access["hostname"])
     _check_groups(entries, access.get("groups") or [])
     gateway = next((part["gateway"] for name, part in sorted(parts.items()) if part.get("gateway") and name == access["gateway"]), {})
-    settings = {**{key: value for key, value in access.items() if key not in ("services", "rules", "groups")}, **gateway}
+    # Where people make ways themselves, below a prefix of the catalogue (component models).
+    shared = [part["shared"] for _name, part in sorted(parts.items()) if part.get("shared")]
+    settings = {**{key: value for key, value in access.items() if key not in ("services", "rules", "groups")}, **gateway,
+                "shared_namespaces": sorted({str(space) for entry in shared for space in entry["namespaces"]}),
+                "shared_prefixes": sorted({str(entry["prefix"]).rstrip("/") for entry in shared})}
     documents = rules(entries, access["hostname"], access["login_url"], access["check_url"], access.get("rules"))
     oathkeeper = access["oathkeeper"]["namespace"]
     catalogue = json.dumps({"url": access["url"], "services": entries}, indent=1, sort_keys=True)

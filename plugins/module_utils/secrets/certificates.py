@@ -4,7 +4,8 @@
 """X.509 certificates: self-signed, or signed by a certificate authority that another key holds.
 
 A certificate that exists is kept while it belongs to its private key and to its authority. It is made anew when one of
-those has changed, or on request; its age and its names alone never replace it, they are only reported.
+those has changed, on request, and when it ends within ``renew_days``, where these are given; otherwise its age and its names
+alone never replace it, they are only reported.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Certificate:
     Args:
         sources: ``private_key``, and for a signed one ``ca_certificate`` and ``ca_private_key``.
         days: how long a new one is valid.
+        renew_days: days before its end from which on it is made anew; 0 for never.
     """
 
     common_name: str
@@ -47,6 +49,7 @@ class Certificate:
     ip_addresses: tuple[str, ...] = ()
     organization: str = ""
     days: int = 365
+    renew_days: int = 0
     is_ca: bool = False
     usages: tuple[str, ...] = ("server", "client")
     label: str = "derived"
@@ -54,12 +57,16 @@ class Certificate:
     sources: t.Mapping[str, Ref] = field(default_factory=dict)
 
     def derive(self, values: t.Mapping[str, bytes], existing: bytes | None, rotate: bool) -> bytes:
-        """Returns ``existing`` while it fits the private key and the authority, else a new certificate in PEM."""
+        """Returns ``existing`` while it fits the private key and the authority and holds, else a new certificate in PEM."""
         key = load_private_key(values["private_key"])
         authority = _load(values["ca_certificate"]) if "ca_certificate" in values else None
-        if existing and not rotate and _fits(existing, key, authority):
+        if existing and not rotate and _fits(existing, key, authority) and not self._ends(existing):
             return existing
         return self._issue(key, authority, values.get("ca_private_key"))
+
+    def _ends(self, pem: bytes) -> bool:
+        left = _load(pem).not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc)
+        return left < datetime.timedelta(days=self.renew_days) if self.renew_days else False
 
     def _issue(self, key: t.Any, authority: t.Any, authority_pem: bytes | None) -> bytes:
         from cryptography import x509
@@ -200,9 +207,12 @@ def read_certificate(reader: Reader) -> Certificate | None:
         inner.problem("usages may hold server, client")
     organization = inner.text("organization")
     days = inner.integer("days", 365, 1, 36500)
+    renew_days = inner.integer("renew_days", 0, 0, 36500)
+    if renew_days >= days:
+        inner.problem("renew_days must be fewer than days, or each run would make it anew")
     is_ca = inner.flag("is_ca", False)
     inner.finish()
     if sources["private_key"] is None:
         return None
     known = {name: ref for name, ref in sources.items() if ref is not None}
-    return Certificate(common_name, dns_names, addresses, organization, days, is_ca, usages, sources=known)
+    return Certificate(common_name, dns_names, addresses, organization, days, renew_days, is_ca, usages, sources=known)

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.openmlops.platform.tests.integration.workbench.chosen import CHOSEN
 
-GONE = ("jupyterhub", "prefect", "dask", "feast")
+GONE = ("jupyterhub", "prefect", "dask", "feast", "kserve", "models")
 
 pytestmark = pytest.mark.slow
 

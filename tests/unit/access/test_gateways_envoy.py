@@ -214,3 +214,18 @@ def test_the_definitions_take_them(tls, options):
 def test_a_thousand_services_are_quick():
     entries = [entry(f"s{number}", namespace=f"n{number % 20}") for number in range(1000)]
     assert len(made(*entries)) > 1000
+
+
+@pytest.mark.parametrize("tls", ["platform-tls", ""])
+def test_routes_of_models_are_taken_from_their_namespaces_by_the_listener_that_asks(tls):
+    def taken(**more):
+        listeners = made(entry(), tls_secret=tls, **more)["Gateway", "platform"]["spec"]["listeners"]
+        return {listener["name"]: listener["allowedRoutes"]["namespaces"] for listener in listeners}
+
+    carrying = "https" if tls else "http"
+    found = taken(shared_namespaces=["models", "team-a"])
+    assert found.pop(carrying) == {"from": "Selector", "selector": {"matchExpressions": [
+        {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["envoy-gateway", "models", "team-a"]}]}}
+    # The plain listener of a gateway with TLS asks nobody: it takes no route of theirs.
+    assert found == ({"http": {"from": "Same"}} if tls else {})
+    assert set(map(str, taken().values())) == {"{'from': 'Same'}"}

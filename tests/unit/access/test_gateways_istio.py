@@ -169,3 +169,12 @@ def test_the_definitions_take_them(tls):
 def test_a_thousand_services_are_quick():
     objects = made(*[entry(f"s{number}", prefix=f"/s{number}") for number in range(1000)])
     assert len(objects["VirtualService", "ml.example.org"]["http"]) == 1000
+
+
+def test_routes_of_models_come_before_the_list_of_models():
+    objects = made(entry("models", prefix="/models"), entry("hub", prefix="/hub"), shared_namespaces=["models"], shared_prefixes=["/models"])
+    assert chosen(objects, "ml.example.org", "/models/") == chosen(objects, "ml.example.org", "/models") == "models"
+    # Istio leaves the order of several VirtualServices open, so this one must not match what leads to a model.
+    assert chosen(objects, "ml.example.org", "/models/models/wine/v2") is None
+    assert chosen(objects, "ml.example.org", "/hub/x") == "hub"
+    assert all(server["hosts"] == ["./*", "models/*"] for server in objects["Gateway", "platform"]["servers"])

@@ -147,7 +147,19 @@ def test_modes_are_those_of_the_roles():
         used = {mode for image in (entry.get("images") or {}).values() for mode in image.get("modes") or []}
         if used:
             options = yaml_text.load((root / f"roles/{name}/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-            assert used <= set(options[f"{name}_mode"]["choices"]), name
+            # kserve_frameworks: several at once.
+            option = options.get(f"{name}_mode") or options[f"{name}_frameworks"]
+            assert used <= set(option["choices"]), name
+
+
+def test_images_of_several_modes():
+    def built(frameworks):
+        return set(artifacts(["kserve"], modes={"kserve": frameworks}))
+
+    assert {"image/kserve-controller", "image/mlserver"} <= built(["sklearn", "mlflow"])
+    assert "image/mlserver-tensorflow" not in built(["sklearn", "mlflow"])
+    assert "image/mlserver-tensorflow" in built(["sklearn", "tensorflow"]) and "image/mlserver" not in built(["tensorflow"])
+    assert artifacts(["kserve"]) == artifacts(["kserve"], modes={"kserve": ["sklearn", "tensorflow"]})
 
 
 @pytest.mark.parametrize("name", ["component_select", "component_artifacts", "component_image", "component_lock"])

@@ -17,9 +17,11 @@ GO_MODULES = [
     ("postgresql", None, "cloudnative-pg", "github.com/cloudnative-pg/cloudnative-pg"),
     ("object_store", None, "versitygw", "github.com/versity/versitygw"),
     ("envoy_gateway", None, "envoy-gateway", "github.com/envoyproxy/gateway"),
+    ("kserve", None, "kserve", "github.com/kserve/kserve"),
 ]
 # component, folder in images/, Python package
-PACKAGES = [("mlflow", "mlflow", "mlflow"), ("prefect", "prefect", "prefect"), ("dask", "dask-operator", "dask-kubernetes")]
+PACKAGES = [("mlflow", "mlflow", "mlflow"), ("prefect", "prefect", "prefect"), ("dask", "dask-operator", "dask-kubernetes"),
+            ("kserve", "kserve-storage-initializer", "kserve-storage")]
 
 
 @pytest.fixture(scope="module")

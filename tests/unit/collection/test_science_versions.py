@@ -15,6 +15,9 @@ SHARED = {
     "prefect": ["prefect", "prefect-kubernetes"],
     # Definitions travel with their code in them (dill), tables by pyarrow.
     "feast": ["feast", "dill", "pandas", "numpy", "pyarrow", "protobuf", "grpcio", "dask", "s3fs"],
+    # A model that was pickled is loaded by what pickled it.
+    "mlserver": ["mlflow", "scikit-learn", "numpy", "scipy", "pandas", "xgboost-cpu", "cloudpickle", "joblib", "skops"],
+    "mlserver-tensorflow": ["mlflow", "scikit-learn", "numpy", "pandas", "cloudpickle"],
 }
 
 
@@ -36,6 +39,12 @@ def test_one_image_for_notebook_flow_and_worker(root, load):
     if "jupyterhub" in components:
         found.add(components["jupyterhub"]["images"]["notebook"]["built"])
     assert found == {"science"}
+
+
+def test_mlserver_is_without_what_a_gpu_needs(root):
+    text = (root / "images/mlserver/requirements.txt").read_text(encoding="utf-8")
+    named = re.findall(r"^(xgboost|nvidia-\S+)==(.*?) *\\\\$", text, re.MULTILINE)
+    assert all("sys_platform == 'never'" in rest for _name, rest in named)
 
 
 @pytest.mark.parametrize("other", SHARED)

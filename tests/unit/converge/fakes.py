@@ -89,11 +89,14 @@ class FakeCluster:
         self._note("list", {"kind": kind, "metadata": {"name": "", "namespace": namespace}})
         if not self.serves(api_version, kind):
             raise UnknownKind(404, "NotFound", f"no {kind}")
-        wanted = dict(part.split("=", 1) for part in label_selector.split(",")) if label_selector else {}
+        parts = label_selector.split(",") if label_selector else []
+        wanted = dict(part.split("=", 1) for part in parts if "=" in part)
+        present = {part for part in parts if "=" not in part}
         return [
             {**copy.deepcopy(obj), "apiVersion": api_version} for key, obj in sorted(self.objects.items())
             if key[0] == kind and namespace in (None, key[1])
             and wanted.items() <= (obj["metadata"].get("labels") or {}).items()
+            and present <= (obj["metadata"].get("labels") or {}).keys()
             and (field_selector is None or obj.get("type") == field_selector.removeprefix("type="))
         ]
 

@@ -32,8 +32,8 @@ def root(tmp_path, monkeypatch):
 
 @pytest.fixture
 def resolve(root, tmp_path):
-    def call(source="bundled", **raw):
-        return charts.resolve({"name": "r", "namespace": "n", "chart": "demo/main", "values": {"a": 1}, **raw}, source, tmp_path / "cache")
+    def call(chosen="bundled", **raw):
+        return charts.resolve({"name": "r", "namespace": "n", "chart": "demo/main", "values": {"a": 1}, **raw}, chosen, tmp_path / "cache")
 
     return call
 
@@ -90,3 +90,9 @@ def test_wrong_entries(resolve, raw, parts):
 def test_missing_keys(root, tmp_path):
     with pytest.raises(PlanError, match="missing .*'chart', 'namespace', 'values'"):
         charts.resolve({"name": "r"}, "upstream", tmp_path)
+
+
+def test_a_release_can_have_a_source_and_a_version_of_its_own(resolve):
+    assert resolve("upstream", source="bundled").on_disk and not resolve("bundled", source="upstream").on_disk
+    assert resolve("upstream", version="2.0.0").version == "2.0.0" and resolve("upstream", source="").version == "1.2.3"
+    assert resolve("upstream", data=True).data and not resolve("upstream").data

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,7 +73,8 @@ class Platform:
         return plans.parse(
             {"component": component, "namespace": namespace, "about": {"version": "1"}, "secrets": list(secrets), "phases": phases,
              "offspring": list(offspring)},
-            lambda raw: Release(raw["name"], raw.get("namespace", namespace), "chart", raw.get("digest", "digest"), raw["values"]),
+            lambda raw: Release(raw["name"], raw.get("namespace", namespace), "chart", raw.get("digest", "digest"), raw["values"],
+                                data=raw.get("data", False)),
             lambda name: WIDGETS,
         )
 
@@ -405,6 +408,80 @@ def test_what_users_made_goes_before_its_definition(platform):
     platform.remove("mlflow", purge=True)
     assert order.index("Widget") < order.index("CustomResourceDefinition")
     assert cluster.find("Widget", "ada", "app") is None
+
+
+LED = {"api_version": "example.org/v1", "kind": "Widget", "namespace": "app", "data": True, "finalizer": "example.org/f"}
+
+
+def test_what_an_operator_must_let_go_of_goes_while_it_is_there_and_only_on_a_purge(platform):
+    cluster = platform.cluster
+    chart = {"releases": [{"name": "operator", "values": {}}]}
+    platform.run(platform.plan(offspring=[LED], definitions={"definitions": ["widgets"]}, operators=chart))
+    cluster.create(manifest("Widget", "ada", "app"))
+    order = []
+    cluster.before = lambda verb, obj: order.append(obj["kind"]) if verb == "delete" else None
+    platform.remove("mlflow", purge=True)
+    assert order.index("Widget") < order.index("CustomResourceDefinition") and cluster.find("Widget", "ada", "app") is None
+
+
+def test_a_finalizer_whose_operator_is_gone_is_taken_off_on_a_purge(platform):
+    cluster = platform.cluster
+    platform.run(platform.plan(offspring=[LED], definitions={"definitions": ["widgets"]}))
+    widget = manifest("Widget", "ada", "app")
+    widget["metadata"]["finalizers"] = ["example.org/f"]
+    cluster.create(widget)
+    platform.remove("mlflow")
+    assert cluster.find("Widget", "ada", "app")["metadata"]["finalizers"] == ["example.org/f"]
+    platform.remove("mlflow", purge=True)
+    assert cluster.find("Widget", "ada", "app") is None
+
+
+def test_offspring_by_a_label_of_any_value(platform):
+    cluster = platform.cluster
+    platform.run(platform.plan(offspring=[{**BORN[0], "selector": {"by": None}}], **FULL))
+    for name, labels in (("ada", {"by": "hub"}), ("bob", {"by": "x"}), ("other", {"a": "b"})):
+        born = manifest("Pod", name, "app")
+        born["metadata"]["labels"] = labels
+        cluster.create(born)
+    platform.remove("mlflow")
+    assert [cluster.find("Pod", name, "app") is None for name in ("ada", "bob", "other")] == [True, True, False]
+
+
+def test_a_release_with_definitions_of_users_things_goes_on_a_purge_only(platform):
+    chart = {"releases": [{"name": "definitions", "values": {}, "data": True}, {"name": "operator", "values": {}}]}
+
+    def there():
+        return {name for name in ("definitions", "operator") if platform.engine(False)._releases.workloads(name, "app")}
+
+    platform.run(platform.plan(operators=chart))
+    assert there() == {"definitions", "operator"}
+    # Neither does it go when it leaves the plan.
+    platform.run(platform.plan(operators={"releases": chart["releases"][1:]}))
+    assert there() == {"definitions", "operator"}
+    platform.remove("mlflow")
+    assert there() == {"definitions"} and record.read(platform.cluster, "openmlops", "mlflow").about["removed"]
+    platform.remove("mlflow", purge=True)
+    assert there() == set() and record.read(platform.cluster, "openmlops", "mlflow") is None
+
+
+def test_a_certificate_of_a_secret_stands_in_an_object(platform):
+    platform.run(platform.plan())
+
+    def run(content, check=False):
+        if content is not None:
+            platform.cluster.apply(manifest("Secret", "ca", "app", data={"tls.crt": base64.b64encode(content).decode()}))
+        hook = manifest("ConfigMap", "hook", "app", data={"caBundle": "<certificate app/ca/tls.crt>", "other": "<certificate"})
+        return platform.run(platform.plan(operators={"objects": [hook]}), check=check)
+
+    assert run(None, check=True).changed
+    pem = b"-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n"
+    run(pem)
+    assert platform.cluster.find("ConfigMap", "hook", "app")["data"] == {
+        "caBundle": base64.b64encode(pem).decode(), "other": "<certificate"}
+    assert not run(pem).changed
+    for wrong in (b"password", pem + b"-----BEGIN PRIVATE KEY-----"):
+        with pytest.raises(plans.PlanError, match="app/ca has no certificate in tls.crt"):
+            run(wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"kind": "Pod"}, {"kind": "Pod", "api_version": "v1"}, BORN[0] | {"name": "x"}])

@@ -116,3 +116,19 @@ def test_refresh_touches_those_who_read(cluster):
              for name in ("reader", "other")]
     assert marks[0] and marks[1] is None
     assert refresh(cluster, {**config, "metadata": {"name": "c", "namespace": "ory"}}) == 0
+
+
+def test_ways_that_people_make_themselves():
+    """The gateway takes them from there, in a run of that component alone and in one of another."""
+    shared = {"namespaces": ["models", "team-a"], "prefix": "/models/"}
+    models = plan("models", services=[service("models")], shared=shared)
+
+    def namespaces(plans):
+        (gateway,) = [obj for entry in plans for obj in entry.phases.get("routes", Phase()).objects if obj["kind"] == "Gateway"]
+        return gateway["spec"]["listeners"][1]["allowedRoutes"]["namespaces"]
+
+    wanted = routes.derived([*WAY_IN, models], {})
+    assert namespaces(wanted)["selector"]["matchExpressions"][0]["values"] == ["envoy-gateway", "models", "team-a"]
+    known = {entry.component: entry.record() for entry in [*WAY_IN, models]}
+    assert namespaces(routes.derived([plan("mlflow", services=[service("mlflow")])], known)) == namespaces(wanted)
+    assert namespaces(routes.derived(WAY_IN, {})) == {"from": "Same"}

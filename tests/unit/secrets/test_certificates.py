@@ -113,3 +113,17 @@ def test_authority_whose_halves_do_not_fit(keys, authority):
 )
 def test_refused(options, message):
     assert any(message in problem for problem in read(**options)[1])
+
+
+def test_it_is_made_anew_before_it_ends_where_that_is_asked_for(keys):
+    values = {"private_key": keys["ecdsa"]}
+    old = certificate(days=20).derive(values, None, False)
+    assert certificate(days=60, renew_days=10).derive(values, old, False) == old
+    new = certificate(days=60, renew_days=30).derive(values, old, False)
+    assert new != old and certificate(days=60, renew_days=30).derive(values, new, False) == new
+    assert certificate(days=60).report(new).days_left > 30
+
+
+def test_it_must_not_be_made_anew_each_time():
+    _found, problems = read(private_key="tls.key", common_name="x", days=30, renew_days=30)
+    assert any("renew_days must be fewer than days" in problem for problem in problems)

@@ -4,7 +4,8 @@
 """Gateway API objects and Envoy Gateway's policies from the service catalogue. Pure functions.
 
 Versions: Gateway API 1.6 (standard channel), Envoy Gateway 1.9. All objects live in the gateway's namespace, so that
-nobody who may only make objects in a service's namespace can open a way in; ReferenceGrants allow the way back.
+nobody who may only make objects in a service's namespace can open a way in; ReferenceGrants allow the way back. Routes of
+models lie in the namespaces of models, and an admission policy keeps them below their prefix (role models).
 """
 
 from __future__ import annotations
@@ -89,15 +90,27 @@ def _duration(seconds: int) -> str:
 def _gateway(settings: dict[str, t.Any], options: dict[str, t.Any]) -> Object:
     # No host names here: routes have them, and a listener without one also serves an address.
     own = {"namespaces": {"from": "Same"}, "kinds": [{"group": _GATEWAY_API, "kind": "HTTPRoute"}]}
-    listeners: list[dict[str, t.Any]] = [{"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": own}]
+    carrying = {**own, "namespaces": _namespaces(settings)}
+    plain = own if settings.get("tls_secret") else carrying
+    listeners: list[dict[str, t.Any]] = [{"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": plain}]
     if settings.get("tls_secret"):
         secret = {"group": "", "kind": "Secret", "name": settings["tls_secret"]}
         listeners.append({
-            "name": "https", "protocol": "HTTPS", "port": 443, "allowedRoutes": own,
+            "name": "https", "protocol": "HTTPS", "port": 443, "allowedRoutes": carrying,
             "tls": {"mode": "Terminate", "certificateRefs": [secret]},
         })
     spec = {"gatewayClassName": options["gateway_class"], "listeners": listeners}
     return _object(f"{_GATEWAY_API}/v1", "Gateway", GATEWAY, settings["gateway_namespace"], spec)
+
+
+def _namespaces(settings: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Returns the namespaces whose routes are taken: the gateway's, and those in which people make ways themselves."""
+    shared = settings.get("shared_namespaces") or []
+    if not shared:
+        return {"from": "Same"}
+    names = sorted({settings["gateway_namespace"], *shared})
+    wanted = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": names}
+    return {"from": "Selector", "selector": {"matchExpressions": [wanted]}}
 
 
 def _authorisation(settings: dict[str, t.Any], options: dict[str, t.Any]) -> Object:

@@ -52,7 +52,7 @@ def routes(entries: list[dict[str, t.Any]], settings: dict[str, t.Any]) -> list[
     found = [
         _authorisation(settings),
         _hardening(ways, settings, options),
-        *(_virtual_service(host, [entry for entry in ways if entry["host"] == host]) for host in hosts),
+        *(_virtual_service(host, [entry for entry in ways if entry["host"] == host], settings) for host in hosts),
         _gateway(settings, options),
     ]
     for obj in found:
@@ -122,16 +122,22 @@ def _hardening(entries: list[dict[str, t.Any]], settings: dict[str, t.Any], opti
     })
 
 
-def _virtual_service(host: str, entries: list[dict[str, t.Any]]) -> Object:
-    """Returns the routes of a host, longer prefixes first: over several VirtualServices their order would be open."""
+def _virtual_service(host: str, entries: list[dict[str, t.Any]], settings: dict[str, t.Any]) -> Object:
+    """Returns the routes of a host, longer prefixes first: over several VirtualServices their order would be open.
+
+    Istio itself puts what matches everything last. Below a shared prefix people have VirtualServices of their own, so the
+    service there is reached at the prefix alone.
+    """
+    shared = settings.get("shared_prefixes") or []
     return _object(f"{_NETWORKING}/v1", "VirtualService", host, {
-        "hosts": [host], "gateways": [GATEWAY], "exportTo": ["."], "http": [_route(entry) for entry in entries],
+        "hosts": [host], "gateways": [GATEWAY], "exportTo": ["."],
+        "http": [_route(entry, entry["prefix"] in shared) for entry in entries],
     })
 
 
-def _route(entry: dict[str, t.Any]) -> dict[str, t.Any]:
+def _route(entry: dict[str, t.Any], alone: bool = False) -> dict[str, t.Any]:
     # Istio's prefixes know no segments: /a/ and exactly /a are two.
-    paths = [{"uri": {"prefix": f"{entry['prefix']}/"}}]
+    paths = [{"uri": {"exact" if alone else "prefix": f"{entry['prefix']}/"}}]
     if entry["prefix"]:
         paths.append({"uri": {"exact": entry["prefix"]}})
     service = f"{entry['service']}.{entry['namespace']}.svc.cluster.local"
@@ -148,8 +154,8 @@ def _route(entry: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _gateway(settings: dict[str, t.Any], options: dict[str, t.Any]) -> Object:
-    # Only VirtualServices of this namespace may attach; they have the names.
-    hosts = ["./*"]
+    # Only VirtualServices of this namespace may attach, which have the names, and those of models.
+    hosts = ["./*", *(f"{space}/*" for space in settings.get("shared_namespaces") or [])]
     plain: dict[str, t.Any] = {"port": {"number": HTTP_PORT, "name": "http", "protocol": "HTTP"}, "hosts": hosts}
     servers = [plain]
     if settings.get("tls_secret"):
