@@ -38,7 +38,7 @@ class PodClient:
         self._cluster, self._namespace, self._port, self._seconds = cluster, namespace, port, seconds
         self._connection: http.client.HTTPConnection | None = None
 
-    def ask(self, method: str, path: str, headers: t.Mapping[str, str]) -> tuple[int, bytes]:
+    def ask(self, method: str, path: str, headers: t.Mapping[str, str], content: bytes | None = None) -> tuple[int, bytes]:
         """Sends one request and returns status and body; connects anew once when the connection has ended.
 
         Raises:
@@ -48,7 +48,7 @@ class PodClient:
         for again in (True, False):
             fresh = self._connection is None
             try:
-                return self._ask(method, path, headers)
+                return self._ask(method, path, headers, content)
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 if fresh or not again:
@@ -63,11 +63,11 @@ class PodClient:
             self._connection.close()
             self._connection = None
 
-    def _ask(self, method: str, path: str, headers: t.Mapping[str, str]) -> tuple[int, bytes]:
+    def _ask(self, method: str, path: str, headers: t.Mapping[str, str], content: bytes | None) -> tuple[int, bytes]:
         if self._connection is None:
             self._connection = http.client.HTTPConnection(self.pod)
             self._connection.sock = self._forwarded()
-        self._connection.request(method, path, headers=dict(headers))
+        self._connection.request(method, path, content, dict(headers))
         answer = self._connection.getresponse()
         body = answer.read()
         if answer.will_close:
@@ -86,7 +86,7 @@ class PodClient:
             raise KubeError(
                 int(error.status or 0), "NoForward",
                 f"Port {self._port} of pod {self._namespace}/{self.pod} cannot be forwarded: {str(error.reason).strip()[:300]}. "
-                f"The probe needs the right to create pods/portforward in namespace {self._namespace}.",
+                f"This needs the right to create pods/portforward in namespace {self._namespace}.",
             ) from error
         found = opened.socket(self._port)
         found.settimeout(self._seconds)
