@@ -64,7 +64,7 @@ options:
     type: dict
     default: {}
   env:
-    description: Environment variables by name, each a text or C({secret: name of a Secret, key: its key}).
+    description: "Environment variables by name, each a text or C({secret: name of a Secret, key: its key})."
     type: dict
     default: {}
   traffic:
