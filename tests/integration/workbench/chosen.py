@@ -3,6 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is installed for these tests, and for whom."""
 
-CHOSEN = {"COMPONENTS": "mlflow,jupyterhub,prefect,dask,feast"}
+CHOSEN = {"COMPONENTS": "mlflow,jupyterhub,prefect,dask,feast,kserve"}
 # One in the group lab, and one in none.
 ADA, EVE = "ada@example.org", "eve@example.org"

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the openmlops.platform collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What data scientists work with, on one cluster: notebooks, flows, Dask and Feast, and people who use them.
+"""What data scientists work with, on one cluster: notebooks, flows, Dask, Feast and models, and people who use them.
 
 The folder's name puts these tests last, so that the others do not share the processors with all this.
 """
@@ -32,10 +32,10 @@ def variables(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def gateway(cluster, variables, tmp_path_factory):
-    """The gateway, with notebooks, flows, Dask and Feast behind it; they are taken away at the end, with their data."""
+    """The gateway, with notebooks, flows, Dask, Feast and models behind it; they are taken away at the end, with their data."""
     cluster.run("up", "-e", f"@{variables}", **CHOSEN).ok()
     yield gateway_of(cluster, tmp_path_factory.mktemp("gateway"))
-    gone = ("jupyterhub", "prefect", "dask", "feast")
+    gone = ("jupyterhub", "prefect", "dask", "feast", "kserve", "models")
     cluster.run("up", *(word for name in gone for word in ("-e", f"{name}_state=absent", "-e", f"{name}_purge=true")), **CHOSEN).ok()
     # Their databases and buckets are other components', and stay with the Secrets that lead there.
     left = [f"{item['kind']} {space}/{item['metadata']['name']}" for space in (*gone, "flows")
