@@ -32,6 +32,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.serving.uris im
 _POLL_SECONDS = 0.5
 _ROUTE_SECONDS = 60.0
 _TELL_SECONDS = 15.0
+_END_SECONDS = 60.0
 
 
 class Deployer:
@@ -69,9 +70,11 @@ class Deployer:
         wanted = self._wanted(request, before, asked)
         self._check_engines(wanted)
         objects = [labelled(engines.engine_object(request.name, request.namespace, one, self._settings)) for one in wanted.running]
-        self._outcomes += apply_objects(self._cluster, objects, check=self._check)
         if self._check:
+            self._outcomes += apply_objects(self._cluster, objects, check=True)
             return self._previewed(request, before, wanted, asked, kept)
+        self._wait_for_namesakes(request, objects)
+        self._outcomes += apply_objects(self._cluster, objects)
         if not self._up(request, wanted):
             return self._result(request, before, before, asked, ready=False)
         self._switch(request, wanted, kept, before)
@@ -120,6 +123,16 @@ class Deployer:
             if engines.KINDS[request.engine] == (api_version, kind):
                 raise
             return []
+
+    def _wait_for_namesakes(self, request: Request, objects: list[Object]) -> None:
+        """Waits for objects of the same name that an earlier call deleted and that are still on their way out."""
+        end = time.monotonic() + _END_SECONDS
+        for obj in objects:
+            while ((self._cluster.live(obj) or {}).get("metadata") or {}).get("deletionTimestamp"):
+                if time.monotonic() > end:
+                    raise ModelError(f"{obj['kind']} {request.namespace}/{obj['metadata']['name']} has been deleted and does not go away: "
+                                     f"is the engine's controller running? (kubectl describe -n {request.namespace} {obj['kind'].lower()})")
+                time.sleep(_POLL_SECONDS)
 
     def _up(self, request: Request, wanted: State) -> bool:
         """Waits until all revisions that get requests have their models; returns whether they do.
@@ -186,6 +199,10 @@ class Deployer:
         if any(obj["metadata"]["name"] in gone for obj in leftovers):
             time.sleep(self._settings.drain_seconds)
         self._outcomes += delete_objects(self._cluster, leftovers)
+        # A rollback at once would take pods for its own that are about to end.
+        end = time.monotonic() + _END_SECONDS
+        while any(self._pods_of(request, obj, ending=False) for obj in leftovers) and time.monotonic() < end:
+            time.sleep(_POLL_SECONDS)
 
     def _old_ways(self, request: Request, ways: list[Object]) -> list[Object]:
         """Returns the objects of a route that are needed no more: a Mapping of a canary that is none."""
@@ -249,15 +266,17 @@ class Deployer:
         """Waits until the pods of deleted revisions are gone."""
         ended = time.monotonic() + request.wait_timeout
         names = {str((obj["metadata"].get("labels") or {}).get(REVISION_LABEL, "")): obj for obj in leftovers}
-        while left := [name for name, obj in names.items() if self._pods_of(request, obj)]:
+        while left := [name for name, obj in names.items() if self._pods_of(request, obj, ending=True)]:
             if time.monotonic() > ended:
                 raise ModelError(f"model {request.namespace}/{request.name}: pods of {', '.join(left)} do not end "
                                  f"(kubectl get pods -n {request.namespace})")
             time.sleep(_POLL_SECONDS)
 
-    def _pods_of(self, request: Request, obj: Object) -> list[Object]:
+    def _pods_of(self, request: Request, obj: Object, ending: bool) -> list[Object]:
+        """Returns the pods of an engine's object; with those that are ending, or without."""
         key = "serving.kserve.io/inferenceservice" if obj["kind"] == "InferenceService" else "seldon-deployment-id"
-        return self._cluster.list("v1", "Pod", request.namespace, label_selector=f"{key}={obj['metadata']['name']}")
+        found = self._cluster.list("v1", "Pod", request.namespace, label_selector=f"{key}={obj['metadata']['name']}")
+        return [pod for pod in found if ending or not pod["metadata"].get("deletionTimestamp")]
 
     # -- what is told -----------------------------------------------------------------------------------------------
 

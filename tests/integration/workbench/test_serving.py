@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -241,7 +242,10 @@ print(json.dumps({{"uri": info.model_uri}}))
 def test_absent_leaves_nothing(cluster, gateway, token, model):
     assert deploy(cluster, NAME, state="absent")["changed"]
     assert not deploy(cluster, NAME, state="absent")["changed"]
-    left = cluster.get("inferenceservices,httproutes,configmaps,deployments,services,pods", "-n", "models", "-l", f"openmlops.io/model={NAME}")
-    assert [item["metadata"]["name"] for item in left["items"]] == []
+    kinds, end = "inferenceservices,httproutes,configmaps,deployments,services,pods", time.monotonic() + 30
+    # What the engine made goes with its owner, a moment later.
+    while left := cluster.get(kinds, "-n", "models", "-l", f"openmlops.io/model={NAME}")["items"]:
+        assert time.monotonic() < end, [f"{item['kind']} {item['metadata']['name']}" for item in left]
+        time.sleep(1)
     found = gateway.ask(model["predict_url"].removeprefix(gateway.url), "POST", token=token, json={})
     assert found.status_code == 404 and "json" in found.headers["Content-Type"]

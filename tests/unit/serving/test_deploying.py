@@ -361,6 +361,24 @@ def test_nothing_is_written_for_a_wrong_uri(world, deploy):
     assert world.writes() == []
 
 
+def test_one_that_is_on_its_way_out_is_waited_for(world, deploy, two, clock):
+    first = deploy(**ONE)["revision"]
+    deploy(**TWO)
+    name = f"wine-{first}"
+    world.put(manifest("InferenceService", name, "models", "serving.kserve.io/v1beta1", metadata={
+        "deletionTimestamp": "2026-01-01T00:00:00Z", "labels": {"openmlops.io/revision": first}}, spec={"predictor": {"minReplicas": 0}}))
+    with pytest.raises(ModelError, match=f"InferenceService models/{name} has been deleted and does not go away"):
+        deploy(state="rolled_back")
+
+    def gone(now):
+        if now > began + 3:
+            world.objects.pop(("InferenceService", "models", name), None)
+            clock.tick = lambda _now: None
+
+    began, clock.tick = clock.now, gone
+    assert deploy(state="rolled_back")["weights"] == {first: 100} and clock.now > began + 3
+
+
 # -- what is shown --------------------------------------------------------------------------------------------------
 
 
