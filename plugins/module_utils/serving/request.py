@@ -20,6 +20,8 @@ STATES = ("present", "rolled_back", "absent")
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# ConfigMaps of the platform are called model-<this>.
+_TAKEN = ("deployment", "index")
 _QUANTITY = re.compile(r"[0-9]+([.][0-9]+)?(m|[kMGTPE]i?)?")
 
 
@@ -86,6 +88,8 @@ def _problems(found: Request) -> t.Iterator[str]:
     if not _NAME.fullmatch(found.name) or len(found.name) > LONGEST_NAME:
         yield (f"name: '{found.name}' must have lower-case letters, digits and '-', start with a letter, not end with '-', and have "
                f"at most {LONGEST_NAME} characters")
+    if found.name in _TAKEN:
+        yield f"name: '{found.name}' is taken: the ConfigMap model-{found.name} is the platform's own; choose another name"
     if not is_namespace(found.namespace):
         yield f"namespace: '{found.namespace}' is not the name of a namespace"
     for name, value, known in (("engine", found.engine, ENGINES), ("framework", found.framework, ("", *FRAMEWORKS)),

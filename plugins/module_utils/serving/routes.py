@@ -79,7 +79,7 @@ def _http_route(model: str, namespace: str, state: State, settings: Settings) ->
     parent = {
         "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": settings.gateway_name, "namespace": settings.gateway_namespace,
         # Nothing decides at the plain listener beside a TLS one: it only redirects.
-        "sectionName": "https" if settings.tls else "http",
+        "sectionName": settings.listener or ("https" if settings.tls else "http"),
     }
     named = {} if is_address(settings.hostname) or not settings.hostname else {"hostnames": [settings.hostname]}
     return {"": {"parentRefs": [parent], **named, "rules": [rule]}}

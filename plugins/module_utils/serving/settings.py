@@ -24,7 +24,8 @@ class Settings:
 
     Attributes:
         engine: what runs models unless a call says otherwise: kserve or seldon.
-        gateway: envoy_gateway, ambassador, istio or none. gateway_namespace, gateway_name: the Gateway.
+        gateway: envoy_gateway, ambassador, istio or none. gateway_namespace, gateway_name: the Gateway. listener: the part of it that
+            carries services; by default the one of the address's scheme.
         hostname: the platform's name. public_url: its address, such as ``https://ml.example.org``; empty without a gateway.
         prefix: the path below which models are, with slashes at both ends.
         namespace: where models run. route_namespace: where their routes are, empty for the model's own namespace.
@@ -41,6 +42,7 @@ class Settings:
     gateway: str = "none"
     gateway_namespace: str = ""
     gateway_name: str = "platform"
+    listener: str = ""
     hostname: str = ""
     public_url: str = ""
     prefix: str = "/models/"

@@ -150,6 +150,8 @@ def test_an_http_route():
     assert [(entry["name"], entry["weight"]) for entry in rule["backendRefs"]] == [(service("wine", A)[0], 90), (service("wine", B)[0], 10)]
     assert rule["filters"][1]["requestMirror"]["backendRef"]["name"] == service("wine", C)[0]
     (plain,) = routes("wine", "models", State(A), settings(public_url="http://192.0.2.1", hostname="192.0.2.1"))
+    (named,) = routes("wine", "models", State(A), settings(listener="other"))
+    assert named["spec"]["parentRefs"][0]["sectionName"] == "other"
     assert plain["spec"]["parentRefs"][0]["sectionName"] == "http" and "hostnames" not in plain["spec"]
 
 
