@@ -44,6 +44,10 @@ probe: ## Ask the running platform whether it lets in whom the service catalogue
 users: ## Bring people, machines and groups to what the inventory says, and show who is there
 	@scripts/playbook users
 
+.PHONY: demo
+demo: ## Show the way from data to a model that answers, on the running platform
+	@scripts/playbook demo
+
 ##@ Development
 
 .PHONY: test
