@@ -56,6 +56,10 @@ restore: ## List backups; ARGS="-e platform_restore=NAME -e platform_restore_con
 rotate: ## List passwords and keys that can be made anew; ARGS="-e platform_rotate=...": do it
 	@scripts/playbook rotate
 
+.PHONY: demo
+demo: ## Show the way from data to a model that answers, on the running platform
+	@scripts/playbook demo
+
 ##@ Development
 
 .PHONY: test

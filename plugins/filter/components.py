@@ -13,6 +13,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.images import image
 from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.lock import CatalogueError, component
 from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.selection import artifacts, gaps, requests, select
+from ansible_collections.openmlops.platform.plugins.module_utils.serving.package import python_client
 
 
 def _with_clear_errors(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -43,5 +44,6 @@ class FilterModule:
             "component_artifacts": _with_clear_errors(artifacts),
             "component_image": _with_clear_errors(image),
             "component_lock": _with_clear_errors(component),
+            "python_client": python_client,
             "references": references,
         }

@@ -23,6 +23,7 @@ CLIENT = {**GATEWAY, "jupyterhub_oauth_client_id": "id", "jupyterhub_oauth_clien
 CASES = {
     "alone": {},
     "platform": GATEWAY,
+    "models": {**GATEWAY, "platform_selected": [*GATEWAY["platform_selected"], "models", "kserve"]},
     "own host": {**GATEWAY, "jupyterhub_host": "jupyter.example.org", "mlflow_host": "mlflow.example.org"},
     "node port": {"jupyterhub_node_port": 30888, "jupyterhub_dummy_password": "never shown", "jupyterhub_connect_components": False},
     "github": {**CLIENT, "jupyterhub_authenticator": "github", "jupyterhub_github_organizations": ["lab:ml"]},
@@ -211,3 +212,16 @@ def laid_over(base, over):
     both = {key: laid_over(base[key], over[key]) for key in base.keys() & over.keys()
             if isinstance(base[key], dict) and isinstance(over[key], dict)}
     return {**base, **over, **both}
+
+
+def test_notebooks_import_the_package_where_models_are_served(plans):
+    notebook = release(plans, "models")["singleuser"]
+    (volume,) = notebook["storage"]["extraVolumes"].values()
+    (mount,) = notebook["storage"]["extraVolumeMounts"].values()
+    assert notebook["extraEnv"]["PYTHONPATH"] == mount["mountPath"] and volume["name"] == mount["name"]
+    objects = plans["models"]["phases"]["applications"]["objects"]
+    (code,) = [obj for obj in objects if obj["kind"] == "ConfigMap"]
+    assert code["metadata"]["name"] == volume["configMap"]["name"]
+    assert set(code["data"]) == {item["key"] for item in volume["configMap"]["items"]}
+    assert "openmlops/__init__.py" in [item["path"] for item in volume["configMap"]["items"]]
+    assert "PYTHONPATH" not in release(plans, "platform")["singleuser"]["extraEnv"]

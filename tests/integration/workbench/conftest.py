@@ -1,7 +1,7 @@
 # Copyright: Contributors to the openmlops.platform collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What data scientists work with, on one cluster: notebooks, flows, Dask and Feast, and people who use them.
+"""What data scientists work with, on one cluster: notebooks, flows, Dask, Feast and models, and people who use them.
 
 The folder's name puts these tests last, so that the others do not share the processors with all this.
 """
