@@ -39,6 +39,8 @@ MINIMAL: dict[str, dict[str, Any]] = {
         "selfHostedServerApiConfig": {"apiUrl": "http://prefect-server:4200/api"}, "config": {"workPool": "default"}}},
     "dask-kubernetes-operator": {},
     "feast-feature-server": {"feature_store_yaml_base64": "e30="},
+    "polyaxon": {"platformSecret": "keys", "externalServices": {"postgresql": {"host": "db"}}, "artifactsStore": {
+        "name": "artifacts", "kind": "s3", "schema": {"bucket": "s3://polyaxon"}}},
 }
 
 
