@@ -52,6 +52,12 @@ BAD = {
     "whole JSON": {"polyaxon_gcp_key": json.dumps(KEY)[:-1]},
     "private_key": {"polyaxon_gcp_key": json.dumps({**KEY, "private_key": WORD})},
 }
+WITH_FILES = [case for case, given in CASES.items() if given.get("polyaxon_files_enabled", True)]
+# What each wrong file has in place of something right.
+WRONG = {
+    "kind.yml": ("kind: job", "kind: jop"), "key.yml": ("connections:", "conections:"), "type.yml": ("type: bool", "type: colour"),
+    "input.yml": ("value: false", "value: maybe"),
+}
 # Reads every file as `polyaxon run -f` does, and fills in its inputs.
 CHECK = """
 import json, sys
@@ -103,23 +109,26 @@ def objects(plans):
 
 
 @pytest.fixture(scope="module")
-def checked(tmp_path_factory):
-    """Checks texts by name with Polyaxon's own package, in an environment of its own: name -> what it read, or the error."""
+def checked(plans, tmp_path_factory):
+    """case -> what Polyaxon's own package, in an environment of its own, read of each file, or its error; all in one process."""
     made = subprocess.run([ROOT / "scripts/venv", "polyaxon"], capture_output=True, text=True, check=False)
     if made.returncode:
         pytest.skip(f"the package polyaxon is not to be had: {made.stderr.strip().splitlines()[-1]}")
-
-    def check(texts):
-        folder = tmp_path_factory.mktemp("files")
-        for name, text in texts.items():
-            (folder / name).write_text(text)
-        done = subprocess.run(
-            [Path(made.stdout.strip()) / "bin/python", "-c", CHECK, *(str(folder / name) for name in texts)], capture_output=True,
-            text=True, check=False, env={**os.environ, "HOME": str(folder), "POLYAXON_NO_API": "true"})
-        assert done.returncode == 0, done.stderr[-2000:]
-        return {Path(path).name: found for path, found in json.loads(done.stdout.splitlines()[-1]).items()}
-
-    return check
+    folder = tmp_path_factory.mktemp("files")
+    every = {case: texts(plans, case) for case in WITH_FILES}
+    right = every["local"]["train-model-cpu.yml"]
+    every["wrong"] = {name: right.replace(*change) for name, change in WRONG.items()}
+    assert right not in every["wrong"].values()
+    for case, files in every.items():
+        (folder / case).mkdir()
+        for name, text in files.items():
+            (folder / case / name).write_text(text)
+    done = subprocess.run(
+        [Path(made.stdout.strip()) / "bin/python", "-c", CHECK, *(str(folder / case / name) for case in every for name in every[case])],
+        capture_output=True, text=True, check=False, env={**os.environ, "HOME": str(folder), "POLYAXON_NO_API": "true"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    return {case: {name: found[str(folder / case / name)] for name in files} for case, files in every.items()}
 
 
 def values(plans, case):
@@ -132,8 +141,11 @@ def secrets(plans, case):
     return {secret["name"]: secret for secret in plans[case]["plan"]["secrets"]}
 
 
-def texts(objects, case):
-    return objects(case)["ConfigMap", "polyaxonfiles"]["data"]
+def texts(plans, case):
+    """The Polyaxonfiles of a case, by name."""
+    (found,) = [item["data"] for item in plans[case]["plan"]["phases"]["preparation"]["objects"]
+                if item and item["metadata"]["name"] == "polyaxonfiles"]
+    return found
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -257,15 +269,16 @@ def test_projects_are_another_job(objects):
         ((_kind, name),) = [key for key in objects(case) if key[0] == "Job"]
         return name, objects(case)["Job", name]["spec"]["template"]["spec"]["containers"][0]
 
-    assert job("local")[0] != job("gateway")[0] == job("host")[0] or job("host")[1]["image"] != job("gateway")[1]["image"]
+    # Other projects, or another image, are another Job.
+    assert len({job(case)[0] for case in ("local", "gateway", "host")}) == 3 and job("gateway")[0] == job("defaults")[0]
     environment = {entry["name"]: entry["value"] for entry in job("local")[1]["env"]}
     assert json.loads(environment["PROJECTS"]) == PROJECTS
     assert environment["ADDRESS"] == "http://polyaxon-polyaxon-gateway.polyaxon-v1.svc.cluster.local"
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case != "external"])
-def test_polyaxon_takes_the_polyaxonfiles(objects, checked, case):
-    found = checked(texts(objects, case))
+@pytest.mark.parametrize("case", WITH_FILES)
+def test_polyaxon_takes_the_polyaxonfiles(checked, case):
+    found = checked[case]
     assert {name: entry for name, entry in found.items() if not isinstance(entry, dict)} == {}
     assert {name: entry["run"]["kind"] for name, entry in found.items()} == {
         "vscode-service.yml": "service", "jupyter-service.yml": "service", "jupyter-service-gpu.yml": "service",
@@ -276,18 +289,13 @@ def test_polyaxon_takes_the_polyaxonfiles(objects, checked, case):
         assert (gpu, bool(entry["run"]["environment"].get("tolerations"))) == ((1, True) if name.endswith("gpu.yml") else (None, False)), name
 
 
-def test_the_check_refuses_what_is_wrong(objects, checked):
-    right = texts(objects, "local")["train-model-cpu.yml"]
-    wrong = {
-        "kind.yml": right.replace("kind: job", "kind: jop"), "key.yml": right.replace("connections:", "conections:"),
-        "type.yml": right.replace("type: bool", "type: colour"), "input.yml": right.replace("value: false", "value: maybe"),
-    }
-    assert {name for name, found in checked(wrong).items() if isinstance(found, str)} == set(wrong)
+def test_the_check_refuses_what_is_wrong(checked):
+    assert {name for name, found in checked["wrong"].items() if isinstance(found, str)} == set(WRONG)
 
 
-def test_polyaxonfiles_use_the_google_key_where_there_is_one(objects):
+def test_polyaxonfiles_use_the_google_key_where_there_is_one(plans):
     """As the guide to GKE and Polyaxon has it, F-12."""
-    for name, text in texts(objects, "google").items():
+    for name, text in texts(plans, "google").items():
         found = yaml.safe_load(text)
         assert (found["version"], found["kind"]) == (1.1, "component"), name
         assert {"name": "SA_CRED_PATH", "isOptional": True, "type": "str", "toEnv": "GOOGLE_APPLICATION_CREDENTIALS",
@@ -297,16 +305,16 @@ def test_polyaxonfiles_use_the_google_key_where_there_is_one(objects):
         assert run["environment"]["imagePullSecrets"] == ["gcp-imagepullsecrets", "registry"]
         assert run["volumes"] == [{"name": "gcp-service-account", "secret": {"secretName": "gcp-sa-credentials"}}]
         assert {"name": "gcp-service-account", "mountPath": "/var/secret/cloud.google.com", "readOnly": True} in run["container"]["volumeMounts"]
-    assert "gcp" not in json.dumps(texts(objects, "defaults"))
+    assert "gcp" not in json.dumps(texts(plans, "defaults"))
 
 
-def test_jobs_track_in_mlflow_where_it_is_installed(objects):
+def test_jobs_track_in_mlflow_where_it_is_installed(plans):
     def inputs(case):
-        return {entry["name"]: entry["value"] for entry in yaml.safe_load(texts(objects, case)["train-model-cpu.yml"])["inputs"]}
+        return {entry["name"]: entry["value"] for entry in yaml.safe_load(texts(plans, case)["train-model-cpu.yml"])["inputs"]}
 
     assert inputs("local")["MLFLOW_TRACKING_URI"] == "http://mlflow.mlflow.svc.cluster.local:5000/mlflow"
     assert inputs("local")["SETUP_MLFLOW"] is True and inputs("gateway")["SETUP_MLFLOW"] is False
-    assert "{{ globals.base_url }}" in texts(objects, "local")["jupyter-service.yml"]
+    assert "{{ globals.base_url }}" in texts(plans, "local")["jupyter-service.yml"]
 
 
 def test_preflight(tmp_path):
