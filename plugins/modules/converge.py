@@ -43,7 +43,7 @@ options:
     elements: dict
     default: []
   about:
-    description: Facts that M(openmlops.platform.status) shows, C(version), C(url) and C(cluster_url).
+    description: Facts that M(openmlops.platform.status) shows, C(version), C(url), C(cluster_url) and C(notes), sentences for people.
     type: dict
     default: {}
   secrets:

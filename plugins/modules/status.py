@@ -88,7 +88,7 @@ status:
       returned: always
     components:
       description:
-        - Each component, C(name), C(version), C(namespace), C(ready), C(url), C(cluster_url), C(reason), C(proof).
+        - Each component, C(name), C(version), C(namespace), C(ready), C(url), C(cluster_url), C(reason), C(proof), C(notes).
         - With O(condition) also C(certificates) (C(secret), C(namespace), C(names), C(expires), C(days_left)), C(last_error) (C(time),
           C(object), C(reason), C(message)) and C(drift), sentences on what was changed.
       type: list

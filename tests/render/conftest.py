@@ -40,6 +40,8 @@ MINIMAL: dict[str, dict[str, Any]] = {
     "dask-kubernetes-operator": {},
     "feast-feature-server": {"feature_store_yaml_base64": "e30="},
     "kserve-resources": {},
+    "polyaxon": {"platformSecret": "keys", "externalServices": {"postgresql": {"host": "db"}}, "artifactsStore": {
+        "name": "artifacts", "kind": "s3", "schema": {"bucket": "s3://polyaxon"}}},
 }
 
 

@@ -128,6 +128,15 @@ OWN = {
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
         "serviceAccount": {"name": "feast"},
     },
+    "polyaxon": {
+        "imagePullSecrets": ["registry"],
+        "gateway": {"perCore": True},
+        "artifactsStore": {"secret": {"name": "keys"}},
+        "connections": [{"name": "data", "kind": "volume_claim", "schema": {"mountPath": "/data", "volumeClaim": "data"}},
+                        {"name": "other", "kind": "s3", "schema": {"bucket": "s3://other"}}],
+        "mountConnections": ["data"],
+        "ui": {"offline": True},
+    },
     "dask-kubernetes-operator": {
         "imagePullSecrets": [{"name": "registry"}],
         "rbac": {"cluster": True},
@@ -143,7 +152,7 @@ UPSTREAM = {
     "versitygw": "objectstore/versitygw", "seaweedfs": "objectstore/seaweedfs", "cloudnative-pg": "cnpg/cloudnative-pg",
     "envoy-gateway": "gateway/envoy-gateway/gateway-helm", "keto": "ory/charts/keto", "kratos": "ory/charts/kratos",
     "oathkeeper": "ory/charts/oathkeeper",
-    "feast-feature-server": "feast/feast-feature-server",
+    "feast-feature-server": "feast/feast-feature-server", "polyaxon": "polyaxon/polyaxon",
     "prefect-server": "prefect/prefect-server", "prefect-worker": "prefect/prefect-worker",
     "dask-kubernetes-operator": "dask/dask-kubernetes-operator",
     "kserve-resources": "kserve/kserve-resources",
@@ -183,11 +192,15 @@ PLACES = {
         **{name: f"kserve.controller.{name}" for name in EVERYTHING}, "image.repository": "kserve.controller.image",
         "image.tag": "kserve.controller.tag", "image.pullPolicy": "kserve.controller.imagePullPolicy",
     },
+    "polyaxon": {
+        "podAnnotations": "annotations", "podLabels": "labels", "resources": "gateway.resources",
+        "image.repository": "gateway.image", "image.tag": "gateway.imageTag", "image.pullPolicy": "gateway.imagePullPolicy",
+    },
 }
 # These take some of them as YAML in a text, as their upstream does.
 TEXTS = {"seaweedfs": {"nodeSelector", "tolerations", "affinity"}}
 # What these put behind the full name, as their upstream does.
-SUFFIXES = {"seaweedfs": "-all-in-one"}
+SUFFIXES = {"seaweedfs": "-all-in-one", "polyaxon": "-api"}
 # Charts whose upstream gives a pod no labels of the values.
 NO_POD_LABELS = {"dask-kubernetes-operator", "feast-feature-server"}
 # Charts whose image of ours has another name.

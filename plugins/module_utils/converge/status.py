@@ -22,7 +22,7 @@ VERIFICATION_LABEL = "openmlops.io/verification"
 def read(
     cluster: Cluster, space: str, releases: Releases, waiter: Waiter, gateway: str, only: list[str]
 ) -> list[dict[str, t.Any]]:
-    """Returns one entry for each installed component: name, version, namespace, ready, url, reason, proof.
+    """Returns one entry for each installed component: name, version, namespace, ready, url, reason, proof, notes.
 
     Args:
         gateway: host or address that stands for ``{gateway}`` in the components' addresses.
@@ -44,11 +44,12 @@ def read(
             "cluster_url": str(found.about.get("cluster_url") or ""),
             "reason": "; ".join(reasons),
             "proof": _proof(cluster, found.namespace, name),
+            "notes": [str(note) for note in found.about.get("notes") or []],
         })
     absent = sorted(set(only) - {entry["name"] for entry in entries})
     return entries + [
         {"name": name, "version": "", "namespace": "", "ready": False, "url": "", "cluster_url": "",
-         "reason": "not installed", "proof": None}
+         "reason": "not installed", "proof": None, "notes": []}
         for name in absent
     ]
 
@@ -121,4 +122,5 @@ def table(document: dict[str, t.Any]) -> str:
     for entry in document["components"]:
         if isinstance(entry.get("proof"), dict):
             lines.append(f"{entry['name']} was proved: " + ", ".join(f"{k} {v}" for k, v in entry["proof"].items()))
+    lines += [f"{entry['name']}: {note}" for entry in document["components"] for note in entry.get("notes") or []]
     return "\n".join(lines)

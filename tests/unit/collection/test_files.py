@@ -106,7 +106,7 @@ def test_changelog_fragments_are_valid(root, load):
                 assert entries and all(isinstance(entry, str) for entry in entries), f"{path.name}: {section}"
 
 
-@pytest.mark.parametrize("name", ["controller", "docs", "installer", "test"])
+@pytest.mark.parametrize("name", ["controller", "docs", "installer", "polyaxon", "test"])
 def test_requirements_are_pinned_with_hashes(root, name):
     text = (root / f"requirements/{name}.txt").read_text(encoding="utf-8")
     entries = re.split(r"\n(?=[A-Za-z0-9])", re.sub(r"^\s*#.*\n?", "", text, flags=re.MULTILINE).strip())

@@ -21,7 +21,8 @@ GO_MODULES = [
 ]
 # component, folder in images/, Python package
 PACKAGES = [("mlflow", "mlflow", "mlflow"), ("prefect", "prefect", "prefect"), ("dask", "dask-operator", "dask-kubernetes"),
-            ("kserve", "kserve-storage-initializer", "kserve-storage")]
+            ("kserve", "kserve-storage-initializer", "kserve-storage"),
+            ("polyaxon", "polyaxon", "haupt"), ("polyaxon", "polyaxon", "polyaxon")]
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,15 @@ def test_go_modules_have_the_locked_version(components, root, load, component, i
 def test_python_packages_have_the_locked_version(components, root, component, folder, package):
     text = (root / f"images/{folder}/requirements.txt").read_text(encoding="utf-8")
     assert re.search(rf"^{package}==(\S+)", text, re.MULTILINE)[1] == components[component]["version"]
+
+
+def test_polyaxons_command_line_is_as_old_as_its_server(components, root):
+    """The one that the tests use has the limits of the image, too: without them it takes no file."""
+    text = (root / "requirements/polyaxon.txt").read_text(encoding="utf-8")
+    assert re.search(r"^polyaxon==(\S+)", text, re.MULTILINE)[1] == components["polyaxon"]["version"]
+    limits = [re.findall(r"^kubernetes<\d+$", (root / path).read_text(encoding="utf-8"), re.MULTILINE)
+              for path in ("requirements/polyaxon.in", "images/polyaxon/requirements.in")]
+    assert limits[0] == limits[1] != []
 
 
 def test_what_is_built_in_another_version_says_so(components, load, root):

@@ -225,7 +225,8 @@ def test_result(diff):
 def installed(connected, cluster):
     cluster.version = lambda: "v1.35.4"
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "app"}}
-    args = {"about": {"version": 2, "url": "http://{gateway}/web", "cluster_url": "http://web.app:80"}, "phases": {"stores": {"objects": [config]}}}
+    args = {"about": {"version": 2, "url": "http://{gateway}/web", "cluster_url": "http://web.app:80", "notes": ["the word is mellon"]},
+            "phases": {"stores": {"objects": [config]}}}
     action(converge, component="web", namespace="app", **args).run(task_vars={})
     return cluster
 
@@ -237,6 +238,9 @@ def test_status(installed):
     web, none = document["components"]
     assert (web["name"], web["version"], web["ready"], web["url"]) == ("web", "2", True, "http://192.0.2.1/web")
     assert (none["name"], none["ready"], none["reason"]) == ("none", False, "not installed")
+    # Notes for people stand in the document and below the table.
+    assert web["notes"] == ["the word is mellon"] and none["notes"] == []
+    assert "web: the word is mellon" in converge_status.table(document).splitlines()
 
 
 def test_status_of_what_is_not_ready(installed):
