@@ -44,6 +44,10 @@ probe: ## Ask the running platform whether it lets in whom the service catalogue
 users: ## Bring people, machines and groups to what the inventory says, and show who is there
 	@scripts/playbook users
 
+.PHONY: mirror
+mirror: ## List every image and chart, and copy them to the mirror that the inventory names
+	@scripts/playbook mirror
+
 ##@ Development
 
 .PHONY: test
