@@ -30,6 +30,10 @@ from ansible_collections.openmlops.platform.plugins.module_utils.mirror.running 
 from ansible_collections.openmlops.platform.plugins.module_utils.registries import logins
 
 
+# How many reasons an error names; all of them are in the list.
+_TOLD = 3
+
+
 class ActionModule(Converge):
     """Reads plans and renders charts as ``converge`` does, and asks no cluster."""
 
@@ -186,6 +190,8 @@ def _failures(args: dict[str, t.Any], content: dict[str, t.Any]) -> list[str]:
     told = [f"{entry.get('source') or entry.get('target') or entry['name']}: {entry['note']}" for entry in left if entry["note"]]
     silent = [entry for entry in left if not entry["note"]]
     reasons = [note for note in content["notes"] if "were listed only" in note and "are empty" not in note and "is empty" not in note]
+    if len(told) > _TOLD:
+        told = [*told[:_TOLD], f"and {len(told) - _TOLD} more"]
     return [*told, *([f"{len(silent)} entries are not there"] if silent else []), *(reasons if left else [])]
 
 

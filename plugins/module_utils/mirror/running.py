@@ -13,6 +13,9 @@ from pathlib import Path
 # Words for "it is not there" of registries, skopeo and Helm; everything else that goes wrong is an error.
 _NOT_THERE = re.compile(r"manifest[ _]unknown|name[ _]unknown|not found|no such manifest|repository name not known|does not exist|: 404",
                         re.IGNORECASE)
+# The frame of skopeo's log around its words, and the near end of a connection: both differ each time, and the list must not.
+_FRAME = re.compile(r'^time="[^"]*" level=\w+ msg="(.*)"$')
+_NEAR_END = re.compile(r"[0-9.]+:\d+->|\[[0-9a-f:]+\]:\d+->")
 LOOK_SECONDS, COPY_SECONDS = 120, 3600
 
 
@@ -39,9 +42,15 @@ def run(arguments: list[str], environment: dict[str, str], seconds: float) -> by
     except OSError as error:
         raise ProgramError(f"{arguments[0]} cannot be run: {error.strerror}") from None
     if done.returncode:
-        words = done.stderr.decode(errors="replace").strip().splitlines()
-        raise ProgramError(" ".join(words[-3:])[-600:] or f"{Path(arguments[0]).name} ended with status {done.returncode}")
+        words = last_words(done.stderr.decode(errors="replace"))
+        raise ProgramError(words or f"{Path(arguments[0]).name} ended with status {done.returncode}")
     return done.stdout
+
+
+def last_words(text: str) -> str:
+    """Returns the end of what a program said, the same for the same reason: without times and the ports of connections."""
+    lines = [found[1].replace('\\"', '"') if (found := _FRAME.match(line)) else line for line in text.strip().splitlines()[-3:]]
+    return _NEAR_END.sub("", " ".join(lines))[-600:]
 
 
 class Skopeo:

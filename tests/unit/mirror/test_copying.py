@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.openmlops.platform.plugins.module_utils.mirror import copying, listing, manifests
 from ansible_collections.openmlops.platform.plugins.module_utils.mirror.listing import Chart, Image
-from ansible_collections.openmlops.platform.plugins.module_utils.mirror.running import ProgramError, chart_place, run
+from ansible_collections.openmlops.platform.plugins.module_utils.mirror.running import ProgramError, chart_place, last_words, run
 
 
 class FakeSkopeo:
@@ -154,6 +154,12 @@ def test_without_helm_charts_are_listed():
     worker = copying.Charts(None, lambda line: None)
     found = worker.look(Chart("web", "1", "https://example.org", "oci://m/web:1"))
     assert found.state == listing.UNKNOWN and worker.copy(found) == found
+
+
+def test_last_words_are_the_same_each_time():
+    said = [f'time="2026-11-28T16:19:{second}Z" level=fatal msg="pinging: Get \\"https://x/v2/\\": read tcp 10.0.0.1:{port}->10.0.0.2:443: reset"\n'
+            for second, port in ((56, 4711), (59, 4712))]
+    assert [last_words(text) for text in said] == ['pinging: Get "https://x/v2/": read tcp 10.0.0.2:443: reset'] * 2
 
 
 def test_chart_place():
