@@ -15,8 +15,9 @@ CLUSTER ?=
 DATA ?= keep
 OUTPUT ?= table
 FAIL ?= never
+SCENARIO ?=
 ARGS ?=
-export INVENTORY COMPONENTS CLUSTER DATA OUTPUT FAIL ARGS
+export INVENTORY COMPONENTS CLUSTER DATA OUTPUT FAIL SCENARIO ARGS
 
 ##@ The platform
 
@@ -59,6 +60,9 @@ rotate: ## List passwords and keys that can be made anew; ARGS="-e platform_rota
 .PHONY: demo
 demo: ## Show the way from data to a model that answers, on the running platform
 	@scripts/playbook demo
+.PHONY: mirror
+mirror: ## List every image and chart, and copy them to the mirror that the inventory names
+	@scripts/playbook mirror
 
 ##@ Development
 
@@ -91,7 +95,7 @@ soak: ## Run the long tests: many kills, other servers below MLflow, restarts, m
 	@scripts/test soak
 
 .PHONY: molecule
-molecule: ## Run the molecule scenarios: converge, idempotence, verify, for each role
+molecule: ## Run the molecule scenarios: check, converge, idempotence, verify (SCENARIO=mlflow,upgrade: only these)
 	@scripts/test molecule
 
 .PHONY: bench
@@ -126,5 +130,6 @@ help: ## Show this list
 	    '  DATA=keep          make down: keep or delete the data' \
 	    '  OUTPUT=table       make status, preflight: table or json' \
 	    '  FAIL=never         make status: with problem or warning, exit code 2 when there is one' \
+	    '  SCENARIO=a,b       make molecule: only these; MOLECULE_PROVIDER=kind runs them on kind' \
 	    '  ARGS="-v --check"  more arguments for ansible-playbook, lint or pytest' \
 	    '' 'Example: make up COMPONENTS=mlflow'

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tarfile
@@ -25,6 +26,8 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.releas
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter, WaitError
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Unreachable
+from ansible_collections.openmlops.platform.plugins.module_utils.registries import logins, pull_secrets
+from ansible_collections.openmlops.platform.plugins.module_utils.registries.logins import LoginError
 from ansible_collections.openmlops.platform.plugins.module_utils.secrets import rotatable
 from ansible_collections.openmlops.platform.plugins.module_utils.secrets.bootstrap import SecretError, bootstrap
 from ansible_collections.openmlops.platform.plugins.plugin_utils.platform_action import PlatformAction
@@ -56,19 +59,21 @@ class ActionModule(PlatformAction):
         "rotate": {"type": "list", "elements": "str", "default": []},
     }
     EXPECTED = (
-        AccessError, ApplyError, Busy, CatalogueError, ChartSourceError, tarfile.TarError, OSError, HelmError, PlanError, SecretError,
-        rotatable.RotationError, TimeoutError, WaitError,
+        AccessError, ApplyError, Busy, CatalogueError, ChartSourceError, tarfile.TarError, OSError, HelmError, LoginError, PlanError,
+        SecretError, rotatable.RotationError, TimeoutError, WaitError,
     )
 
     def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Does what the task asks for."""
         absent = args["state"] == "absent"
         own = {key: args[key] for key in (_REMOVAL_ARGUMENTS if absent else _PLAN_ARGUMENTS) if args[key]}
+        self._variables = variables
         if args["defer"]:
+            # Before anything is built or changed.
+            logins.check(self._logins(), self._lookup)
             known = (variables.get("ansible_facts") or {}).get("platform_plan") or []
             earlier = [entry for entry in known if entry["component"] != args["component"]]
             return {"changed": False, "ansible_facts": {"platform_plan": [*earlier, own if absent else _packed(own)]}}
-        self._variables = variables
         try:
             cluster = self.connect(args)
             if self.check and "local_cluster_provider" in variables:
@@ -127,7 +132,16 @@ class ActionModule(PlatformAction):
             )
             for entry in raw if entry not in removals
         ]
-        return wanted, removals
+        found = self._logins()
+        logins.check(found, self._lookup)
+        return pull_secrets.with_secrets(wanted, found), removals
+
+    def _logins(self) -> list[logins.Login]:
+        """Returns the logins of platform_registries; the first who asks is told what is wrong with them."""
+        return logins.parse(self._setting("platform_registries", []))
+
+    def _lookup(self, name: str) -> t.Any:
+        return self._setting(name, None)
 
     def _imagine(self, args: dict[str, t.Any], own: dict[str, t.Any]) -> dict[str, t.Any]:
         """Returns what a run would make on a local cluster that does not run yet, as far as nobody can be asked."""
@@ -196,6 +210,8 @@ class ActionModule(PlatformAction):
                 value = self._setting(name, None)
                 if value not in (None, ""):
                     entry["value"] = value
+            if isinstance(entry.get("dockerconfigjson"), list):
+                entry["dockerconfigjson"] = [logins.with_password(login, self._lookup) for login in entry["dockerconfigjson"]]
             data[key] = entry
         return {**spec, "data": data}
 
@@ -211,13 +227,29 @@ class ActionModule(PlatformAction):
         full = {**wanted, **connection, **({"binary_path": binary} if binary else {})}
         check, self._task.check_mode = self._task.check_mode, False  # rendering changes nothing; helm never runs in check mode
         try:
-            result = self._execute_module(f"kubernetes.core.{module}", module_args=full, task_vars=self._variables)
+            with self._helm_logins(str(wanted.get("chart_ref", ""))):
+                result = self._execute_module(f"kubernetes.core.{module}", module_args=full, task_vars=self._variables)
         finally:
             self._task.check_mode = check
         if result.get("failed"):
             reason = result.get("stderr") or result.get("msg") or "no reason given"
             raise HelmError(f"release {wanted['release_namespace']}/{wanted['release_name']}: {str(reason).strip()[:1500]}")
         return result
+
+    @contextlib.contextmanager
+    def _helm_logins(self, chart: str) -> t.Iterator[None]:
+        """Lets Helm log in to the registry that a chart is in, by a file in memory: no password is in a command line."""
+        found = self._logins() if chart.startswith("oci://") else []
+        if not found:
+            yield
+            return
+        before = self._task.environment
+        with logins.file(logins.auths(found, self._lookup)) as path:
+            self._task.environment = [*(before or []), {"HELM_REGISTRY_CONFIG": path}]
+            try:
+                yield
+            finally:
+                self._task.environment = before
 
     def _setting(self, name: str, default: t.Any) -> t.Any:
         return self.variable(self._variables, name, default)

@@ -116,6 +116,15 @@ def test_our_chart_takes_them(values, render, chart, case):
     assert violations(rendered.pod["spec"]) == []
 
 
+@pytest.mark.parametrize("chart", BUNDLED)
+def test_every_pod_of_our_chart_names_the_pull_secrets(values, render, chart):
+    given = values(chart, "private registry")
+    given.pop("crds", None)
+    objects = render(lock.chart(chart)["bundled"], given, minimal=False).objects
+    pods = [obj["spec"]["template"]["spec"] for obj in objects if obj["kind"] in ("Deployment", "StatefulSet", "DaemonSet", "Job")]
+    assert pods and [pod.get("imagePullSecrets") for pod in pods] == [[{"name": "registry"}]] * len(pods)
+
+
 @each_chart
 @each_case
 def test_the_upstream_chart_knows_them(values, shared, chart, case):

@@ -18,7 +18,7 @@ def image(name: str, source: str = "upstream", registry: str = "") -> dict[str, 
     Args:
         name: ``component/role`` as in platform.lock.yml, such as ``mlflow/server``.
         source: ``upstream`` or ``built`` (platform_image_source).
-        registry: HOST/PATH of a mirror that stands in for the upstream registry; empty for none.
+        registry: HOST/PATH of a mirror that stands in for the upstream registry, or that holds what was built; empty for none.
 
     Returns:
         ``repository``, ``tag`` and ``reference`` (both together).
@@ -35,10 +35,15 @@ def image(name: str, source: str = "upstream", registry: str = "") -> dict[str, 
         repository, tag = str(found["repository"]), str(found["tag"])
     elif source == "upstream":
         repository, tag = str(images[role]["repository"]), str(images[role]["tag"])
-        if registry:
-            host, _slash, path = repository.partition("/")
-            # Without a dot or port the first part is no host: `library/nginx` of the default registry.
-            repository = f"{registry.rstrip('/')}/{path if '.' in host or ':' in host or host == 'localhost' else repository}"
     else:
         raise CatalogueError(f"platform_image_source is '{source}': set it to upstream or built")
+    if registry:
+        repository = mirrored(repository, registry)
     return {"repository": repository, "tag": tag, "reference": f"{repository}:{tag}"}
+
+
+def mirrored(repository: str, registry: str) -> str:
+    """Returns the name that a repository, or a reference, has in a mirror: the host is replaced, the path stays."""
+    host, _slash, path = repository.partition("/")
+    # Without a dot or port the first part is no host: `library/nginx` of the default registry.
+    return f"{registry.rstrip('/')}/{path if path and ('.' in host or ':' in host or host == 'localhost') else repository}"

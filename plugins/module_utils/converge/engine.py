@@ -38,6 +38,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.releas
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import Waiter
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import NotFound
+from ansible_collections.openmlops.platform.plugins.module_utils.registries import logins, pull_secrets
 
 _OWNER = "app.kubernetes.io/managed-by"
 
@@ -133,7 +134,7 @@ class Engine:
             for phase in entries for release in phase.releases
         ]
         texts = [text for phase in entries for text in phase.definitions]
-        secrets = [secret for entry in wanted for secret in entry.secrets] if name == "foundation" else []
+        secrets = _unique([secret for entry in wanted for secret in entry.secrets]) if name == "foundation" else []
         if not (objects or releases or secrets or texts):
             return False
         outcomes = definitions.ensure(self._cluster, texts, self._waiter, self._check) if texts else []
@@ -142,6 +143,7 @@ class Engine:
         if secrets:
             made, self._fingerprints = self._bootstrap(secrets)
             outcomes += made
+            outcomes += pull_secrets.ensure_accounts(self._cluster, _pulling(objects, secrets), self._check)
         for release in releases:
             outcomes += self._releases.ensure(release)
         changed = [outcome for outcome in outcomes if outcome.changed]
@@ -217,7 +219,9 @@ class Engine:
                     if entry.get("finalizer") and found.about.get("removed"):
                         self._let_go(born, str(entry["finalizer"]))
                     report.outcomes += self._delete(born)
-            members = [member.as_object() for member in found.members]
+            # What another component has too, such as a namespace's pull secret, goes with the last one.
+            held = {m.identity for other in known.values() if other.component != component for m in other.members}
+            members = [member.as_object() for member in found.members if member.identity not in held]
             doomed = self._doomed(members, purge)
             # A claim goes only when the release's pods, which use it, have gone.
             claims = [obj for obj in doomed if obj["kind"] == "PersistentVolumeClaim"]
@@ -348,6 +352,17 @@ def not_ready(waiter: Waiter, releases: Releases, entry: record.Record) -> list[
         wanted += found
     looked = waiter.look([obj for obj in wanted if readiness.has_rule(obj)])
     return missing_releases + [str(missing) for missing in looked]
+
+
+def _unique(secrets: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Returns the specifications without those that are repeated word for word: components may share a namespace."""
+    return [secret for number, secret in enumerate(secrets) if secret not in secrets[:number]]
+
+
+def _pulling(objects: list[Object], secrets: list[dict[str, t.Any]]) -> list[str]:
+    """Returns the namespaces of the platform's own that get a pull secret."""
+    own = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "Namespace"}
+    return [secret["namespace"] for secret in secrets if secret["name"] == logins.SECRET and secret.get("namespace") in own]
 
 
 def _space(name: str) -> Object:

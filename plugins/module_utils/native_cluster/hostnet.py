@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import socket
 import subprocess
 from pathlib import Path
 
@@ -94,8 +95,8 @@ def detach(link: str) -> None:
 
 
 def exists(link: str) -> bool:
-    """Whether the host has the network interface *link*."""
-    return Path("/sys/class/net", link).exists()
+    """Whether the host has the network interface *link*; in this process' network namespace, which /sys may not show."""
+    return any(name == link for _index, name in socket.if_nameindex())
 
 
 def route(link: str, addresses: Addresses, targets: list[str]) -> list[str]:

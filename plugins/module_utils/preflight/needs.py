@@ -12,6 +12,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge import
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object, ref
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.plan import Plan
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Release
+from ansible_collections.openmlops.platform.plugins.module_utils.registries import logins
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Needs:
     namespaces: tuple[str, ...] = ()
     # Kinds that come with the definitions, as (group, kind): nothing else must serve them.
     promised: tuple[tuple[str, str], ...] = ()
+    # Namespaces whose service account `default` is made to name the pull secret.
+    accounts: tuple[str, ...] = ()
 
 
 def collect(plans: list[Plan], rendered: dict[str, list[Object]], space: str) -> Needs:
@@ -70,6 +73,7 @@ def collect(plans: list[Plan], rendered: dict[str, list[Object]], space: str) ->
         tuple(dict.fromkeys((release.namespace, release.name) for release in releases)),
         tuple(sorted(spaces | {release.namespace for release in releases} | {space})),
         tuple(dict.fromkeys([*_promised(crds), *(pair for text in texts for pair in _named_kinds(text))])),
+        tuple(sorted({str(secret["namespace"]) for plan in plans for secret in plan.secrets if secret["name"] == logins.SECRET})),
     )
 
 

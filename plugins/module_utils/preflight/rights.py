@@ -53,6 +53,7 @@ def needed(needs: Needs, space: str, resource: t.Callable[[str, str], tuple[str,
         found |= {Right("", "secrets", namespace, verb) for verb in VERBS}
         found |= {Right(group, plural, namespace, verb) for group, plural in _READ for verb in ("get", "list")}
         found.add(Right("", "pods/log", namespace, "get"))
+    found |= {Right("", "serviceaccounts", namespace, verb) for namespace in needs.accounts for verb in ("get", "patch")}
     if needs.definitions:
         found |= {Right("apiextensions.k8s.io", "customresourcedefinitions", "", verb) for verb in VERBS}
     for obj in needs.objects:

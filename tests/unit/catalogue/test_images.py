@@ -40,9 +40,11 @@ def test_upstream_and_mirror(locked, name, registry, repository):
 
 
 def test_built(locked):
-    found = image("web/server", "built", "mirror.example.org")
+    found = image("web/server", "built")
     assert found["repository"] == "localhost/openmlops/mlflow" and len(found["tag"]) == 12
     assert found["reference"] == f"{found['repository']}:{found['tag']}"
+    pushed = image("web/server", "built", "mirror.example.org/ml")
+    assert pushed["repository"] == "mirror.example.org/ml/openmlops/mlflow" and pushed["tag"] == found["tag"]
 
 
 @pytest.mark.parametrize(

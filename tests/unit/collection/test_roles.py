@@ -97,4 +97,6 @@ def test_every_component_has_a_molecule_scenario(root, load):
     # A component in another mode has a scenario <component>_<mode>.
     modes = {f"{name}_{mode}" for name in components for mode in load(root / f"roles/{name}/meta/argument_specs.yml")[
         "argument_specs"]["main"]["options"].get(f"{name}_mode", {}).get("choices", [])}
-    assert components | {"default"} <= scenarios <= components | {"default"} | modes
+    # What concerns several components has a name of its own.
+    others = {"default", "airgap", "restricted", "upgrade"}
+    assert components | others <= scenarios <= components | others | modes

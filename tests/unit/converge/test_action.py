@@ -331,3 +331,57 @@ def test_exit_for_monitoring(installed, tmp_path, fail_on, fails):
     else:
         run.run(task_vars={})
     assert json.loads((tmp_path / "s.json").read_text())["state"] == "warning"
+
+
+# -- registries -----------------------------------------------------------------------------------------------------
+
+REGISTRIES = {"platform_registries": [{"server": "m.example.org", "username": "u", "password_variable": "word"}], "word": "hunter2"}
+
+
+def test_each_namespace_gets_the_pull_secret(connected, cluster):
+    args = {"component": "web", "namespace": "app"}
+    first = action(converge, REGISTRIES, diff=True, **args).run(task_vars=REGISTRIES)
+    assert "hunter2" not in json.dumps(first)
+    found = cluster.find("Secret", "platform-registries", "app")
+    assert found["type"] == "kubernetes.io/dockerconfigjson" and found["metadata"]["labels"]["openmlops.io/part"] == "registries"
+    assert cluster.find("ServiceAccount", "default", "app")["imagePullSecrets"] == [{"name": "platform-registries"}]
+    assert not action(converge, REGISTRIES, **args).run(task_vars=REGISTRIES)["changed"]
+    # A new password is a new Secret, and nothing else changes.
+    newer = {**REGISTRIES, "word": "hunter3"}
+    (changed,) = action(converge, newer, **args).run(task_vars=newer)["objects"]
+    assert (changed["kind"], changed["name"], changed["action"]) == ("Secret", "platform-registries", "updated")
+
+
+def test_components_share_a_namespace_and_its_pull_secret(connected, cluster):
+    for name in ("one", "two"):
+        action(converge, REGISTRIES, component=name, namespace="app").run(task_vars=REGISTRIES)
+    both = [{"component": name, "packed": json.dumps({"component": name, "namespace": "app"})} for name in ("one", "two")]
+    assert not action(converge, REGISTRIES, plan=both).run(task_vars=REGISTRIES)["changed"]
+    action(converge, REGISTRIES, component="one", state="absent", purge=True).run(task_vars=REGISTRIES)
+    assert cluster.find("Secret", "platform-registries", "app")
+    action(converge, REGISTRIES, component="two", state="absent", purge=True).run(task_vars=REGISTRIES)
+    assert not cluster.find("Secret", "platform-registries", "app")
+
+
+@pytest.mark.parametrize("defer", [True, False])
+def test_a_missing_password_is_told_before_anything_changes(connected, cluster, defer):
+    variables = {**REGISTRIES, "word": ""}
+    with pytest.raises(AnsibleActionFail, match="the variable word, named as the password of m.example.org, is empty or not defined"):
+        action(converge, variables, component="web", namespace="app", defer=defer).run(task_vars=variables)
+    assert not cluster.writes()
+
+
+def test_helm_logs_in_to_a_registry_of_charts_by_a_file(connected):
+    asked = []
+
+    def execute(module, module_args, task_vars):
+        path = found._task.environment[-1]["HELM_REGISTRY_CONFIG"]
+        asked.append((module, open(path).read(), json.dumps(module_args)))
+        return {"stdout": ""}
+
+    found = action(converge, REGISTRIES, component="web", namespace="app")
+    found._task.environment = None
+    found._variables = REGISTRIES
+    found._execute_module = execute
+    found._run_helm("helm_template", {"release_name": "r", "release_namespace": "n", "chart_ref": "oci://m.example.org/charts/x"}, {})
+    assert "m.example.org" in asked[0][1] and "hunter2" not in asked[0][2] and found._task.environment is None
