@@ -221,7 +221,9 @@ def test_cert_manager_instead(found):
 
 def test_what_is_purged_only(found):
     offspring = found["kserve", "defaults"]["offspring"]
-    assert all(entry["data"] for entry in offspring) and offspring[0]["finalizer"] == "inferenceservice.finalizers"
+    assert all(entry["data"] for entry in offspring)
+    assert {entry["kind"]: entry.get("finalizer") for entry in offspring} == {
+        "TrainedModel": "trainedmodel.finalizer", "InferenceService": "inferenceservice.finalizers", "InferenceGraph": None}
     for case, kind, spaces in (("envoy", "HTTPRoute", {"models"}), ("ambassador", "Mapping", {"emissary"}),
                                ("istio", "VirtualService", {"models", "team-a"}), ("defaults", "", set())):
         routes = [entry for entry in found["models", case]["offspring"] if entry["kind"] != "ConfigMap"]
