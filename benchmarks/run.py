@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Times and memory of the platform on this machine, each beside its budget; `make bench`.
 
-    benchmarks/run.py [--cold] [--only access] [--runs N] [--keep]
+    benchmarks/run.py [--cold] [--only access|serving] [--runs N] [--keep]
 
 Works on a cluster of its own, named bench. --cold also measures a first `make up` with empty caches (about 20 minutes); --only access
-measures what the login decision costs and nothing else.
+measures what the login decision costs and nothing else, --only serving what a prediction costs.
 Results are printed and kept in benchmarks/results.json, by name of the machine's processor.
 """
 
@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 
 import access  # beside this file
+import serving
 
 from ansible_collections.openmlops.platform.plugins.module_utils import yaml_text
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import helm_state, record
@@ -99,9 +100,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
     """Runs everything and returns seconds (or GiB) by name."""
     found: dict[str, float] = {}
     base = Path(os.environ.get("OPENMLOPS_STATE") or Path.home() / ".local" / "state" / "openmlops")
-    if arguments.only == "access":
-        make("up")
-        found |= access.measure(Cluster(CLUSTER, base), 5.0, arguments.runs)
+    if arguments.only:
+        make("up", **({"COMPONENTS": serving.COMPONENTS} if arguments.only == "serving" else {}))
+        found |= {"access": access, "serving": serving}[arguments.only].measure(Cluster(CLUSTER, base), 5.0, arguments.runs)
         if not arguments.keep:
             make("down", DATA="delete")
         return found
@@ -136,7 +137,7 @@ def main() -> None:
     """Measures, prints the table and stores the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cold", action="store_true", help="also measure a first run with empty caches")
-    parser.add_argument("--only", choices=["access"], help="measure only what the login decision costs")
+    parser.add_argument("--only", choices=["access", "serving"], help="measure only what the login decision, or a prediction, costs")
     parser.add_argument("--runs", type=int, default=3, help="repeats of the short measurements; the median counts")
     parser.add_argument("--keep", action="store_true", help="leave the cluster running")
     found = measure(parser.parse_args())

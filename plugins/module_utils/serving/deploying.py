@@ -17,7 +17,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply 
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object, Ref, labelled
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.readiness import state_of
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
-from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Conflict, Forbidden, KubeError
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Conflict, Forbidden
 from ansible_collections.openmlops.platform.plugins.module_utils.serving import engines, routes, state as states, watching
 from ansible_collections.openmlops.platform.plugins.module_utils.serving.errors import ModelError
 from ansible_collections.openmlops.platform.plugins.module_utils.serving.frameworks import detect

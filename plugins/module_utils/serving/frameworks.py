@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from ansible_collections.openmlops.platform.plugins.module_utils import yaml_text
 from ansible_collections.openmlops.platform.plugins.module_utils.serving.errors import ModelError
 
-# The files that MLServer looks for; it loads these itself, in half the memory that MLflow's loader takes.
+# The files that MLServer looks for; it loads these itself, without MLflow's loader and its memory.
 _OWN_FILES = {
     "sklearn": ("model.joblib", "model.pickle", "model.pkl"),
     "xgboost": ("model.bst", "model.json", "model.ubj"),

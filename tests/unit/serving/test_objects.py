@@ -13,7 +13,16 @@ import yaml
 
 from ansible_collections.openmlops.platform.plugins.module_utils.serving.engines import engine_object
 from ansible_collections.openmlops.platform.plugins.module_utils.serving.errors import ModelError
-from ansible_collections.openmlops.platform.plugins.module_utils.serving.revisions import LONGEST_NAME, Revision, cluster_url, object_name, pod_selector, predict_path, ready_path, service
+from ansible_collections.openmlops.platform.plugins.module_utils.serving.revisions import (
+    LONGEST_NAME,
+    Revision,
+    cluster_url,
+    object_name,
+    pod_selector,
+    predict_path,
+    ready_path,
+    service,
+)
 from ansible_collections.openmlops.platform.plugins.module_utils.serving.routes import routes, url
 from ansible_collections.openmlops.platform.plugins.module_utils.serving.state import State
 from ansible_collections.openmlops.platform.tests.unit.access.gateways import UPSTREAM, closed

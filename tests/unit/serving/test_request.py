@@ -30,7 +30,8 @@ def test_quantities_are_texts():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "Wine"}, "^name: 'Wine' must have lower-case"), ({"name": "w" * 39}, "at most 38"), ({"name": "1a"}, "^name"), ({"name": "deployment"}, "is taken"),
+        ({"name": "Wine"}, "^name: 'Wine' must have lower-case"), ({"name": "w" * 39}, "at most 38"), ({"name": "1a"}, "^name"),
+        ({"name": "deployment"}, "is taken"),
         ({"name": "a-"}, "^name"), ({"namespace": "no/where"}, "^namespace"), ({"engine": "other"}, "^engine: 'other' is none of kserve, seldon"),
         ({"framework": "spark"}, "^framework"), ({"protocol": "grpc"}, "^protocol"), ({"state": "gone"}, "^state"),
         ({"model_uri": " "}, "^model_uri: say which model"), ({"traffic": 0}, "^traffic: 0 must be from 1 to 100"), ({"traffic": 101}, "^traffic"),
