@@ -9,6 +9,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -31,17 +32,16 @@ CHANGED = "drop table runs; create schema later; create table later.newer (a int
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server():
     """A server that listens on a socket only, and a database with an owner; returns what runs a command as that owner's client."""
     if not SERVERS or int(SERVERS[-1].parent.name) < 15:
         pytest.skip("no PostgreSQL 15 or newer on this machine (Debian: postgresql-15)")
-    folder = Path(tmp_path_factory.mktemp("postgresql"))
+    # Not below pytest's own folder, which only root may enter; and a socket's path must be short.
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     user: dict = {}
     if os.geteuid() == 0:  # the server refuses root
         nobody = pwd.getpwnam("nobody")
         user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        for parent in [folder, *folder.parents][:3]:
-            parent.chmod(parent.stat().st_mode | 0o011)
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     for name in ("dump.sh", "restore.sh", "empty.sql"):
         text = (FILES / name).read_text().replace("/code/", f"{folder}/").replace("out=/tmp/", f"out={folder}/")
@@ -60,6 +60,7 @@ def server(tmp_path_factory):
     run.folder = folder
     yield run
     run("pg_ctl", "-D", "data", "-m", "immediate", "stop")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
