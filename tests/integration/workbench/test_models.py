@@ -54,7 +54,8 @@ def test_routes_stay_below_their_prefix(cluster, tried):
         for path in ("/", "/mlflow/", "/models/", "/models/modelsx/", "/models/team-a/wine/"):
             assert "a path below /models/models/" in tried(route(cluster, path), user), path
     assert "a path below" in tried(route(cluster, matches=[{"headers": [{"name": "a", "value": "b"}]}]))
-    assert "rewrites its path" in tried(route(cluster, filters=[{"type": "RequestRedirect", "requestRedirect": {"hostname": "evil.example.org"}}]))
+    assert "rewrites its path" in tried(route(cluster, backendRefs=[], filters=[
+        {"type": "RequestRedirect", "requestRedirect": {"hostname": "evil.example.org"}}]))
     assert "leads to Services of its own namespace" in tried(route(cluster, backendRefs=[{"name": "mlflow", "namespace": "mlflow", "port": 5000}]))
     elsewhere = route(cluster)
     elsewhere["spec"]["hostnames"] = ["other.example.org"]
