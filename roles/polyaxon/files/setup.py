@@ -12,11 +12,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import urllib.error
 import urllib.request
 
 # The community edition has one owner.
 OWNER = "default"
+# How long the server may take to answer at all, in seconds: what leads to its new pod comes a moment after the pod.
+PATIENCE = float(os.environ.get("PATIENCE", "120"))
 
 
 def call(method: str, url: str, body: dict | None = None, seconds: float = 30) -> tuple[int, dict]:
@@ -55,9 +58,26 @@ def bring(api: str, wanted: dict) -> str:
     return outcome
 
 
+def wait(url: str) -> None:
+    """Returns when the server answers, whatever it says; ends the program when it does not in time."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=10).close()
+        except urllib.error.HTTPError:
+            return
+        except OSError as error:
+            if time.monotonic() > end:
+                sys.exit(f"GET {url}: no answer for {PATIENCE:g} s: {error}")
+            time.sleep(1)
+        else:
+            return
+
+
 def main() -> None:
     """Makes all projects of PROJECTS."""
     api = os.environ["ADDRESS"] + "/api/v1"
+    wait(f"{api}/installation")
     status, installation = call("GET", f"{api}/installation")
     if status != 200 or not installation.get("version"):
         sys.exit(f"{api}/installation: {status} {json.dumps(installation)[:200]}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -70,9 +71,26 @@ def server():
     found.server_close()
 
 
-def run(address, projects):
+def run(address, projects, **environment):
     return subprocess.run([sys.executable, "-c", SCRIPT.read_text()], capture_output=True, text=True, check=False, timeout=60, env={
-        **os.environ, "ADDRESS": address, "PROJECTS": json.dumps(projects), "no_proxy": "*"})
+        **os.environ, "ADDRESS": address, "PROJECTS": json.dumps(projects), "no_proxy": "*", "PATIENCE": "0", **environment})
+
+
+def test_a_server_that_comes_late_is_waited_for():
+    with socket.create_server(("127.0.0.1", 0)) as held:  # a free port
+        port = held.getsockname()[1]
+    late = []
+
+    def start():
+        late.append(http.server.ThreadingHTTPServer(("127.0.0.1", port), Polyaxon))
+        late[0].projects, late[0].changes = {}, []
+        late[0].serve_forever()
+
+    threading.Timer(1.5, start).start()
+    done = run(f"http://127.0.0.1:{port}", [{"name": "ada"}], PATIENCE="30")
+    late[0].shutdown()
+    late[0].server_close()
+    assert done.returncode == 0 and "ada (created)" in done.stdout, done.stderr
 
 
 def test_what_is_missing_is_made_and_what_differs_is_changed(server):
