@@ -115,7 +115,8 @@ def polyaxon(bench, tmp_path_factory):
 def outside(gateway, token):
     """What the command line is told to come through the gateway."""
     return {"POLYAXON_HOST": gateway.url, "POLYAXON_AUTHENTICATION_TYPE": "Bearer", "POLYAXON_AUTH_TOKEN": token,
-            "POLYAXON_VERIFY_SSL": "true", "POLYAXON_SSL_CA_CERT": str(gateway.ca)}
+            "POLYAXON_VERIFY_SSL": "true", "POLYAXON_SSL_CA_CERT": str(gateway.ca),
+            "REQUESTS_CA_BUNDLE": str(gateway.ca)}
 
 
 def test_without_the_licence_nothing_happens(refused):
