@@ -299,6 +299,8 @@ def test_network(found):
     assert policy("defaults")["ingress"] == [{}]
     names = re.findall(r'"kubernetes.io/metadata.name": "([a-z-]+)"', json.dumps([policy("teams")["ingress"]]))
     assert names == ["envoy-gateway", "shop", "jupyterhub", "flows"]
+    # No label that somebody gives a model's pods leads out of it.
+    assert policy("teams")["podSelector"] == {}
     everywhere = [item["metadata"]["namespace"] for item in objects(found["models", "teams"])
                   if (item["kind"], item["metadata"]["name"]) == ("NetworkPolicy", "models")]
     assert everywhere == ["models", "team-a", "team-b"]
@@ -325,6 +327,11 @@ def test_admission(found):
     assert policies("defaults") == set()
     for case, named in (("envoy", "ml.example.org"), ("address", "!has(object.spec.hostnames)")):
         assert named in json.dumps(one(found["models", case], "ValidatingAdmissionPolicy", "openmlops-model-routes"))
+    # Where the gateway itself would let a route lead anywhere, or forget the login.
+    ways = {case: json.dumps(one(found["models", case], "ValidatingAdmissionPolicy", "openmlops-model-routes")) for case in ("istio", "ambassador", "envoy")}
+    assert "way.destination.host.matches(variables.service)" in ways["istio"] and "object.spec.all(key, key in" in ways["ambassador"]
+    assert not re.search("envoy_override|bypass_auth|host_regex|add_request_headers|docs", ways["ambassador"])
+    assert all('\\"authorization\\", \\"cookie\\"' in text for text in ways.values())
     bindings = [item for item in objects(found["models", "teams"]) if item["kind"] == "ValidatingAdmissionPolicyBinding"]
     for item in bindings:
         (wanted,) = item["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]

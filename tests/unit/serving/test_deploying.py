@@ -90,8 +90,8 @@ def test_a_shadow(world, deploy, two):
     first = deploy(**ONE)["revision"]
     found = deploy(**TWO, shadow=True)
     assert found["weights"] == {first: 100} and found["shadow"] == found["revision"] != first
-    assert world.route()["filters"][1]["requestMirror"]["backendRef"]["name"] == f"wine-{found['shadow']}-predictor"
-    assert deploy(**ONE)["shadow"] == "" and world.running() == {first} and len(world.route()["filters"]) == 1
+    assert world.route()["filters"][2]["requestMirror"]["backendRef"]["name"] == f"wine-{found['shadow']}-predictor"
+    assert deploy(**ONE)["shadow"] == "" and world.running() == {first} and len(world.route()["filters"]) == 2
 
 
 def test_rollbacks(world, deploy, two):
@@ -159,9 +159,9 @@ def test_a_canarys_mapping_goes_with_it(world, deploy, two):
     ambassador = {"gateway": "ambassador", "route_namespace": "gw"}
     deploy(**ONE, platform=ambassador)
     deploy(**TWO, traffic=10, platform=ambassador)
-    assert world.find("Mapping", "model-models-wine.canary", "gw")
+    assert world.find("Mapping", "model-models.wine.canary", "gw")
     deploy(**TWO, platform=ambassador)
-    assert [key[2] for key in world.objects if key[0] == "Mapping"] == ["model-models-wine"]
+    assert [key[2] for key in world.objects if key[0] == "Mapping"] == ["model-models.wine"]
     deploy(state="absent", platform=ambassador)
     assert not [key for key in world.objects if key[0] == "Mapping"]
 
