@@ -55,6 +55,8 @@ BAD = {
         "models_namespace": {"models_namespace": "mlflow"},
         "models_extra_namespaces": {"models_extra_namespaces": ["Team"]},
         "models_engine": {"models_engine": "torch"},
+        "models_drain_seconds": {"models_drain_seconds": -1},
+        "models_request_seconds": {"models_request_seconds": 0},
         "models_index_image_tag": {"models_index_image_repository": "x"},
         "models_deployers": {"models_deployers": [{"name": "x"}]},
     },
@@ -236,7 +238,7 @@ def test_settings(found):
         return json.loads(one(found["models", case], "ConfigMap", "model-deployment")["data"]["settings.json"])
 
     assert settings("envoy") == {
-        "ambassador_id": "openmlops", "artifact_root": "s3://mlflow", "engine": "kserve", "frameworks": {
+        "ambassador_id": "openmlops", "artifact_root": "s3://mlflow", "drain_seconds": 10, "request_seconds": 60, "engine": "kserve", "frameworks": {
             "mlflow": {"runtime": "openmlops-mlflow"}, "sklearn": {"runtime": "openmlops-sklearn"}, "xgboost": {"runtime": "openmlops-xgboost"}},
         "gateway": "envoy_gateway", "gateway_name": "platform", "gateway_namespace": "envoy-gateway", "hostname": "ml.example.org",
         "image_pull_secrets": [], "listener": "https", "mlflow_service": {"name": "mlflow", "namespace": "mlflow", "port": 5000},

@@ -12,6 +12,8 @@ import pytest
 
 from ansible_collections.openmlops.platform.tests.integration.workbench.reach import image
 
+FILTERS = [{"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}},
+           {"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["authorization", "cookie"]}}]
 NOTEBOOK = "system:serviceaccount:jupyterhub:notebook"
 
 
@@ -40,7 +42,7 @@ def route(cluster, path="/models/models/wine/", **more):
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "model-wine", "namespace": "models"},
         "spec": {"parentRefs": [{"name": "platform", "namespace": "envoy-gateway", "sectionName": "https"}], **named, "rules": [{
             "matches": [{"path": {"type": "PathPrefix", "value": path}}],
-            "filters": [{"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}}],
+            "filters": FILTERS,
             "backendRefs": [{"name": "wine-a-predictor", "port": 80}], **more}]}}
 
 
@@ -56,6 +58,11 @@ def test_routes_stay_below_their_prefix(cluster, tried):
     assert "a path below" in tried(route(cluster, matches=[{"headers": [{"name": "a", "value": "b"}]}]))
     assert "rewrites its path" in tried(route(cluster, filters=[{"type": "RequestRedirect", "requestRedirect": {"hostname": "evil.example.org"}}]))
     assert "leads to Services of its own namespace" in tried(route(cluster, backendRefs=[{"name": "mlflow", "namespace": "mlflow", "port": 5000}]))
+    away = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "mlflow", "namespace": "mlflow", "port": 5000}}}
+    assert "leads to Services of its own namespace" in tried(route(cluster, filters=[*FILTERS, away]))
+    for filters in (FILTERS[:1], [FILTERS[0], {**FILTERS[1], "requestHeaderModifier": {
+            "remove": ["authorization", "cookie"], "set": [{"name": "x", "value": "%REQ(cookie)%"}]}}]):
+        assert "authorization and cookie" in tried(route(cluster, filters=filters))
     elsewhere = route(cluster)
     elsewhere["spec"]["hostnames"] = ["other.example.org"]
     assert "spec.hostnames" in tried(elsewhere)

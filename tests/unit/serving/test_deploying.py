@@ -72,6 +72,10 @@ def test_a_replacement_never_leaves_nobody(world, deploy, two, clock):
     assert [entry for entry in world.happened if entry[0] != "state"] == [("start", second), ("route", {second: 100}), ("end", first)]
     assert clock.now - began >= 10  # requests under way
     assert world.running() == {second}
+    # As long as the platform says (models_drain_seconds).
+    began = clock.now
+    deploy(**ONE, platform={"drain_seconds": 45})
+    assert clock.now - began >= 45
 
 
 def test_a_canary_then_everything(world, deploy, two):
