@@ -55,6 +55,8 @@ BAD = {
         "models_namespace": {"models_namespace": "mlflow"},
         "models_extra_namespaces": {"models_extra_namespaces": ["Team"]},
         "models_engine": {"models_engine": "torch"},
+        "models_drain_seconds": {"models_drain_seconds": -1},
+        "models_request_seconds": {"models_request_seconds": 0},
         "models_index_image_tag": {"models_index_image_repository": "x"},
         "models_deployers": {"models_deployers": [{"name": "x"}]},
     },
@@ -236,7 +238,7 @@ def test_settings(found):
         return json.loads(one(found["models", case], "ConfigMap", "model-deployment")["data"]["settings.json"])
 
     assert settings("envoy") == {
-        "ambassador_id": "openmlops", "artifact_root": "s3://mlflow", "engine": "kserve", "frameworks": {
+        "ambassador_id": "openmlops", "artifact_root": "s3://mlflow", "drain_seconds": 10, "request_seconds": 60, "engine": "kserve", "frameworks": {
             "mlflow": {"runtime": "openmlops-mlflow"}, "sklearn": {"runtime": "openmlops-sklearn"}, "xgboost": {"runtime": "openmlops-xgboost"}},
         "gateway": "envoy_gateway", "gateway_name": "platform", "gateway_namespace": "envoy-gateway", "hostname": "ml.example.org",
         "image_pull_secrets": [], "listener": "https", "mlflow_service": {"name": "mlflow", "namespace": "mlflow", "port": 5000},
@@ -299,6 +301,8 @@ def test_network(found):
     assert policy("defaults")["ingress"] == [{}]
     names = re.findall(r'"kubernetes.io/metadata.name": "([a-z-]+)"', json.dumps([policy("teams")["ingress"]]))
     assert names == ["envoy-gateway", "shop", "jupyterhub", "flows"]
+    # No label that somebody gives a model's pods leads out of it.
+    assert policy("teams")["podSelector"] == {}
     everywhere = [item["metadata"]["namespace"] for item in objects(found["models", "teams"])
                   if (item["kind"], item["metadata"]["name"]) == ("NetworkPolicy", "models")]
     assert everywhere == ["models", "team-a", "team-b"]
@@ -325,6 +329,11 @@ def test_admission(found):
     assert policies("defaults") == set()
     for case, named in (("envoy", "ml.example.org"), ("address", "!has(object.spec.hostnames)")):
         assert named in json.dumps(one(found["models", case], "ValidatingAdmissionPolicy", "openmlops-model-routes"))
+    # Where the gateway itself would let a route lead anywhere, or forget the login.
+    ways = {case: json.dumps(one(found["models", case], "ValidatingAdmissionPolicy", "openmlops-model-routes")) for case in ("istio", "ambassador", "envoy")}
+    assert "way.destination.host.matches(variables.service)" in ways["istio"] and "object.spec.all(key, key in" in ways["ambassador"]
+    assert not re.search("envoy_override|bypass_auth|host_regex|add_request_headers|docs", ways["ambassador"])
+    assert all('\\"authorization\\", \\"cookie\\"' in text for text in ways.values())
     bindings = [item for item in objects(found["models", "teams"]) if item["kind"] == "ValidatingAdmissionPolicyBinding"]
     for item in bindings:
         (wanted,) = item["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]

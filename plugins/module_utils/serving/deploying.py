@@ -17,7 +17,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply 
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object, Ref, labelled
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.readiness import state_of
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
-from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Conflict, Forbidden
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Conflict, Forbidden, NotFound
 from ansible_collections.openmlops.platform.plugins.module_utils.serving import engines, routes, state as states, watching
 from ansible_collections.openmlops.platform.plugins.module_utils.serving.errors import ModelError
 from ansible_collections.openmlops.platform.plugins.module_utils.serving.frameworks import detect
@@ -97,7 +97,7 @@ class Deployer:
         try:
             if asked is not None:
                 return states.deployed(before, asked, request.traffic, request.shadow)
-            return states.rolled_back(before, bool(self._leftovers(request, before)))
+            return states.rolled_back(before, self._unfinished(request, before))
         except ModelError as error:
             raise ModelError(f"model {request.namespace}/{request.name}: {error}") from None
 
@@ -105,6 +105,14 @@ class Deployer:
         for engine in sorted({revision.engine for revision in wanted.running}):
             if not self._cluster.serves(*engines.KINDS[engine]):
                 raise ModelError(f"engine: {engine} is not installed in this cluster; add it to platform_components")
+
+    def _unfinished(self, request: Request, before: State) -> bool:
+        """Tells whether there is a revision that was started and never got a request.
+
+        The previous one is none: a call that was killed while it sent requests elsewhere left it running.
+        """
+        previous = object_name(request.name, before.previous) if before.previous else ""
+        return any(obj["metadata"]["name"] != previous for obj in self._leftovers(request, before))
 
     def _leftovers(self, request: Request, wanted: State) -> list[Object]:
         """Returns the engines' objects of a model that no revision of a state needs."""
@@ -184,10 +192,12 @@ class Deployer:
     def _switch(self, request: Request, wanted: State, kept: Object | None, before: State) -> None:
         """Sends requests where they shall go, and ends what gets none any more."""
         ways = [labelled(obj) for obj in routes.routes(request.name, request.namespace, wanted, self._settings)]
-        if before != wanted or kept is None:
+        fresh = states.config_map(request.name, request.namespace, wanted, self._about(request, wanted))
+        if written := _written(kept, fresh):
             # What would refuse the route refuses it now, before anything is written down.
             apply_objects(self._cluster, ways, check=True)
-            self._keep(request, wanted, kept)
+            kept = self._keep(request, fresh, kept)
+            self._outcomes.append(written)
         moved = apply_objects(self._cluster, ways)
         self._outcomes += moved
         old_ways = self._old_ways(request, ways)
@@ -196,8 +206,13 @@ class Deployer:
         self._outcomes += delete_objects(self._cluster, old_ways)
         leftovers = self._leftovers(request, wanted)
         gone = {object_name(request.name, one) for one in before.running}
-        if any(obj["metadata"]["name"] in gone for obj in leftovers):
+        # Without a change of state: a call before this one was killed here, and nobody knows since when they get no requests.
+        if leftovers and (before == wanted or any(obj["metadata"]["name"] in gone for obj in leftovers)):
             time.sleep(self._settings.drain_seconds)
+        if leftovers:
+            # Another call at the same time may need them, or have sent requests to them.
+            self._not_changed(request, kept)
+            self._outcomes += [outcome for outcome in apply_objects(self._cluster, ways) if outcome.changed]
         self._outcomes += delete_objects(self._cluster, leftovers)
         # A rollback at once would take pods for its own that are about to end.
         end = time.monotonic() + _END_SECONDS
@@ -219,16 +234,26 @@ class Deployer:
         selector = f"{engines.selector(request.name)},openmlops.io/model-namespace={request.namespace}"
         return self._cluster.list(api_version, kind, home, label_selector=selector)
 
-    def _keep(self, request: Request, wanted: State, kept: Object | None) -> None:
-        fresh = states.config_map(request.name, request.namespace, wanted, self._about(request, wanted))
+    def _keep(self, request: Request, fresh: Object, kept: Object | None) -> Object:
+        """Writes the state down and returns what is kept now."""
         try:
             if kept is None:
-                self._cluster.create(fresh)
-            else:
-                version = kept["metadata"]["resourceVersion"]
-                self._cluster.replace({**fresh, "metadata": {**fresh["metadata"], "resourceVersion": version}})
-        except Conflict:
-            raise ModelError(f"model {request.namespace}/{request.name} was changed by somebody else at the same time; run again") from None
+                return self._cluster.create(fresh)
+            version = kept["metadata"]["resourceVersion"]
+            return self._cluster.replace({**fresh, "metadata": {**fresh["metadata"], "resourceVersion": version}})
+        except (Conflict, NotFound):
+            raise self._rivalled(request) from None
+
+    def _not_changed(self, request: Request, kept: Object | None) -> None:
+        """Raises ModelError when another call has written the model's state since this one did, or read it."""
+        live = self._cluster.get("v1", "ConfigMap", states.config_map_name(request.name), request.namespace)
+        versions = [(obj or {}).get("metadata", {}).get("resourceVersion") for obj in (kept, live)]
+        if versions[0] != versions[1]:
+            raise self._rivalled(request)
+
+    @staticmethod
+    def _rivalled(request: Request) -> ModelError:
+        return ModelError(f"model {request.namespace}/{request.name} was changed by somebody else at the same time; run again")
 
     def _about(self, request: Request, wanted: State) -> dict[str, t.Any]:
         stable = wanted.stable
@@ -286,8 +311,8 @@ class Deployer:
         ways = [labelled(obj) for obj in routes.routes(request.name, request.namespace, wanted, self._settings)]
         self._outcomes += apply_objects(self._cluster, ways, check=True)
         self._outcomes += delete_objects(self._cluster, [*self._old_ways(request, ways), *self._leftovers(request, wanted)], check=True)
-        if kept is None:
-            self._outcomes.append(Outcome(Ref("ConfigMap", request.namespace, states.config_map_name(request.name)), "created"))
+        if written := _written(kept, states.config_map(request.name, request.namespace, wanted, self._about(request, wanted))):
+            self._outcomes.append(written)
         return self._result(request, before, wanted, asked)
 
     def _result(self, request: Request, before: State, after: State, asked: Revision | None, ready: bool = True) -> dict[str, t.Any]:
@@ -322,6 +347,14 @@ class Deployer:
             shares = ", ".join(f"{revision} {weight} %" for revision, weight in after.weights.items())
             shadow = f", {after.shadow.id} as shadow" if after.shadow else ""
             self._say(f"{request.name}: {shares}{shadow}")
+
+
+def _written(kept: Object | None, fresh: Object) -> Outcome | None:
+    """Returns what writing a state down changes: the state, or the addresses beside it when the platform's name is another one."""
+    if kept is not None and kept.get("data") == fresh["data"]:
+        return None
+    meta = fresh["metadata"]
+    return Outcome(Ref("ConfigMap", meta["namespace"], meta["name"]), "updated" if kept else "created")
 
 
 def _readable(kept: Object | None) -> State:

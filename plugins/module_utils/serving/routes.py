@@ -23,6 +23,10 @@ KINDS = {
 }
 
 
+# A model's program is somebody's: it is not handed what those who ask it are logged in with.
+HIDDEN = ("authorization", "cookie")
+
+
 def path(model: str, namespace: str, settings: Settings) -> str:
     """Returns a model's path at the gateway, without a final slash."""
     return f"{settings.prefix}{namespace}/{model}"
@@ -44,8 +48,8 @@ def routes(model: str, namespace: str, state: State, settings: Settings) -> list
         return []
     api_version, kind = KINDS[settings.gateway]
     home = place(namespace, settings)
-    # In a namespace for all, the model's own must tell its route from another's.
-    base = f"model-{model}" if home == namespace else f"model-{namespace}-{model}"
+    # In a namespace for all, the model's own must tell its route from another's; no name of either has a dot.
+    base = f"model-{model}" if home == namespace else f"model-{namespace}.{model}"
     specs = {"envoy_gateway": _http_route, "ambassador": _mappings, "istio": _virtual_service}[settings.gateway](
         model, namespace, state, settings)
     return [{
@@ -67,7 +71,10 @@ def _http_route(model: str, namespace: str, state: State, settings: Settings) ->
         apart = place(namespace, settings) != namespace
         return {"group": "", "kind": "Service", "name": name, "port": port, **({"namespace": namespace} if apart else {})}
 
-    filters: list[Object] = [{"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}}]
+    filters: list[Object] = [
+        {"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}},
+        {"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": list(HIDDEN)}},
+    ]
     if state.shadow:
         filters.append({"type": "RequestMirror", "requestMirror": {"backendRef": backend(state.shadow)}})
     rule = {
@@ -97,6 +104,7 @@ def _mappings(model: str, namespace: str, state: State, settings: Settings) -> d
             "case_sensitive": True,
             "service": f"{name}.{namespace}:{port}",
             "timeout_ms": settings.request_seconds * 1000,
+            "remove_request_headers": list(HIDDEN),
             **more,
         }
 
@@ -127,6 +135,7 @@ def _virtual_service(model: str, namespace: str, state: State, settings: Setting
         "name": f"model-{namespace}-{model}",
         "match": [{"uri": {"prefix": f"{path(model, namespace, settings)}/"}}],
         "rewrite": {"uri": "/"},
+        "headers": {"request": {"remove": list(HIDDEN)}},
         "route": [{"destination": destination(revision), "weight": weight} for revision, weight in _shares(state)],
         "timeout": f"{settings.request_seconds}s",
         # Without this a request is sent up to three times.

@@ -88,7 +88,9 @@ def _of_engine(cluster: Cluster, model: str, namespace: str, revision: Revision)
     """Returns why there is no pod at all."""
     api_version, kind = KINDS[revision.engine]
     name = object_name(model, revision)
-    obj = cluster.get(api_version, kind, name, namespace) or {}
+    obj = cluster.get(api_version, kind, name, namespace)
+    if obj is None:
+        return Sight(False, f"{kind} {namespace}/{name} is gone: another call for this model has removed it", 0.0)
     reason, refused = _told(obj)
     warning = events.last(events.warnings(cluster, [namespace]), {(namespace, name): name}).get(name)
     if warning:

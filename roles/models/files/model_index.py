@@ -89,12 +89,20 @@ def models(settings: dict[str, t.Any], listing: Listing) -> list[dict[str, t.Any
 
 
 def _state(configmap: dict[str, t.Any]) -> dict[str, t.Any] | None:
-    """Returns the state in a ConfigMap; None for one that holds none, or a model that has nothing to run."""
+    """Returns the state in a ConfigMap; None for one that holds none, or a model that has nothing to run.
+
+    Whoever deploys models writes these ConfigMaps: one that is wrong must not take the list from all others.
+    """
     try:
         state = json.loads((configmap.get("data") or {}).get("state.json") or "{}")
     except ValueError:
         return None
-    if not isinstance(state, dict) or not state.get("name") or not any(state.get(role) for role in ROLES):
+    if not isinstance(state, dict) or not any(state.get(role) for role in ROLES):
+        return None
+    parts = [state.get(key) or {} for key in (*ROLES, "weights")]
+    if not all(isinstance(part, dict) for part in parts) or not isinstance(state.get("engine") or "", str):
+        return None
+    if not isinstance(state.get("name"), str) or not state["name"]:
         return None
     return {**state, "namespace": configmap["metadata"]["namespace"]}
 

@@ -12,6 +12,8 @@ import pytest
 
 from ansible_collections.openmlops.platform.tests.integration.workbench.reach import image
 
+FILTERS = [{"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}},
+           {"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["authorization", "cookie"]}}]
 NOTEBOOK = "system:serviceaccount:jupyterhub:notebook"
 
 
@@ -40,7 +42,7 @@ def route(cluster, path="/models/models/wine/", **more):
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "model-wine", "namespace": "models"},
         "spec": {"parentRefs": [{"name": "platform", "namespace": "envoy-gateway", "sectionName": "https"}], **named, "rules": [{
             "matches": [{"path": {"type": "PathPrefix", "value": path}}],
-            "filters": [{"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}}],
+            "filters": FILTERS,
             "backendRefs": [{"name": "wine-a-predictor", "port": 80}], **more}]}}
 
 
@@ -57,6 +59,11 @@ def test_routes_stay_below_their_prefix(cluster, tried):
     assert "rewrites its path" in tried(route(cluster, backendRefs=[], filters=[
         {"type": "RequestRedirect", "requestRedirect": {"hostname": "evil.example.org"}}]))
     assert "leads to Services of its own namespace" in tried(route(cluster, backendRefs=[{"name": "mlflow", "namespace": "mlflow", "port": 5000}]))
+    away = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "mlflow", "namespace": "mlflow", "port": 5000}}}
+    assert "leads to Services of its own namespace" in tried(route(cluster, filters=[*FILTERS, away]))
+    for filters in (FILTERS[:1], [FILTERS[0], {**FILTERS[1], "requestHeaderModifier": {
+            "remove": ["authorization", "cookie"], "set": [{"name": "x", "value": "%REQ(cookie)%"}]}}]):
+        assert "authorization and cookie" in tried(route(cluster, filters=filters))
     elsewhere = route(cluster)
     elsewhere["spec"]["hostnames"] = ["other.example.org"]
     assert "spec.hostnames" in tried(elsewhere)
@@ -105,12 +112,12 @@ def test_the_list_of_models(gateway, ada):
 
 
 def test_what_a_model_reaches(cluster, gateway):
-    """A pod of another kind than the index, as a model's server is."""
+    """A pod as a model's server is. Who deploys chooses its labels: none leads out."""
     places = {"object-store.object-store": 7070, "mlflow.mlflow": 5000, "kratos-admin.ory": 80}
     code = ("import json, socket, time\nfound = {}\nfor host, port in %r:\n    found[host] = 'closed'\n    for _ in range(4):\n        try:\n"
             "            socket.create_connection((host + '.svc.cluster.local', port), 2).close()\n            found[host] = 'open'\n            break\n"
             "        except OSError:\n            time.sleep(0.5)\nprint(json.dumps(found))") % list(places.items())
     said = cluster.kubectl("run", "reach-models", "-n", "models", f"--image={image(cluster)}", "--image-pull-policy=IfNotPresent",
-                           "--restart=Never", "--rm", "-i", "--quiet", "--command", "--", "python", "-c", code)
+                           "--restart=Never", "--labels=openmlops.io/part=index", "--rm", "-i", "--quiet", "--command", "--", "python", "-c", code)
     assert json.loads(said.strip().splitlines()[-1]) == {
         "object-store.object-store": "open", "mlflow.mlflow": "closed", "kratos-admin.ory": "closed"}

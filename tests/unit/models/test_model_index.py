@@ -92,9 +92,13 @@ def test_seldons_state(index):
     assert not index.models(SETTINGS, listing([configmap(state(engine="seldon"))], seldon=deployments))[0]["ready"]
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", json.dumps(state(stable=None))])
+@pytest.mark.parametrize("content", ["{", "[]", "{}", *map(json.dumps, (
+    state(stable=None), state(stable="aaa"), state(canary=["bbb"]), state(weights=[1]), state(name={"a": 1}), state(name=""), state(engine=["x"])))])
 def test_what_is_no_state_is_left_out(index, content):
-    assert index.models(SETTINGS, listing([configmap(content), {"metadata": {"name": "x", "namespace": "models"}}])) == []
+    """Whoever deploys writes it, and the others are listed all the same."""
+    right = configmap(state("beer"), name="model-beer")
+    found = index.models(SETTINGS, listing([configmap(content), {"metadata": {"name": "x", "namespace": "models"}}, right]))
+    assert [model["name"] for model in found] == ["beer"]
 
 
 def test_only_engines_that_run_something_are_asked(index):

@@ -72,6 +72,10 @@ def test_a_replacement_never_leaves_nobody(world, deploy, two, clock):
     assert [entry for entry in world.happened if entry[0] != "state"] == [("start", second), ("route", {second: 100}), ("end", first)]
     assert clock.now - began >= 10  # requests under way
     assert world.running() == {second}
+    # As long as the platform says (models_drain_seconds).
+    began = clock.now
+    deploy(**ONE, platform={"drain_seconds": 45})
+    assert clock.now - began >= 45
 
 
 def test_a_canary_then_everything(world, deploy, two):
@@ -90,8 +94,8 @@ def test_a_shadow(world, deploy, two):
     first = deploy(**ONE)["revision"]
     found = deploy(**TWO, shadow=True)
     assert found["weights"] == {first: 100} and found["shadow"] == found["revision"] != first
-    assert world.route()["filters"][1]["requestMirror"]["backendRef"]["name"] == f"wine-{found['shadow']}-predictor"
-    assert deploy(**ONE)["shadow"] == "" and world.running() == {first} and len(world.route()["filters"]) == 1
+    assert world.route()["filters"][2]["requestMirror"]["backendRef"]["name"] == f"wine-{found['shadow']}-predictor"
+    assert deploy(**ONE)["shadow"] == "" and world.running() == {first} and len(world.route()["filters"]) == 2
 
 
 def test_rollbacks(world, deploy, two):
@@ -159,9 +163,9 @@ def test_a_canarys_mapping_goes_with_it(world, deploy, two):
     ambassador = {"gateway": "ambassador", "route_namespace": "gw"}
     deploy(**ONE, platform=ambassador)
     deploy(**TWO, traffic=10, platform=ambassador)
-    assert world.find("Mapping", "model-models-wine.canary", "gw")
+    assert world.find("Mapping", "model-models.wine.canary", "gw")
     deploy(**TWO, platform=ambassador)
-    assert [key[2] for key in world.objects if key[0] == "Mapping"] == ["model-models-wine"]
+    assert [key[2] for key in world.objects if key[0] == "Mapping"] == ["model-models.wine"]
     deploy(state="absent", platform=ambassador)
     assert not [key for key in world.objects if key[0] == "Mapping"]
 
@@ -323,6 +327,93 @@ def test_two_at_once(world, deploy, two):
         deploy(**TWO)
     assert world.route() == route
     assert deploy(**TWO)["changed"]
+
+
+class Killed(Exception):
+    """Stands in for a signal."""
+
+
+def kill_between_state_and_route(world, deploy, call):
+    """A call that ends after it has written the state, before the route has moved."""
+    def after(obj):
+        old(obj)
+        if obj["kind"] == "ConfigMap" and obj["metadata"]["name"] == "model-wine":
+            world.before = end
+
+    def end(verb, obj):
+        if verb == "apply" and obj["kind"] == "HTTPRoute":
+            raise Killed
+
+    old, world.after = world.after, after
+    with pytest.raises(Killed):
+        deploy(**call)
+    world.after, world.before = old, lambda _verb, _obj: None
+
+
+def test_a_call_that_was_killed_is_finished_by_the_same_call(world, deploy, two, clock):
+    first = deploy(**ONE)["revision"]
+    kill_between_state_and_route(world, deploy, TWO)
+    assert world.route()["backendRefs"][0]["name"] == f"wine-{first}-predictor" and len(world.running()) == 2
+    world.happened.clear()
+    began = clock.now
+    second = deploy(**TWO)["revision"]
+    assert world.happened == [("route", {second: 100}), ("end", first)]
+    assert clock.now - began >= 10  # requests under way to the old one, which answered until now
+    assert not deploy(**TWO)["changed"]
+
+
+def test_a_call_that_was_killed_is_undone_by_a_rollback(world, deploy, two):
+    """And not finished by it, for the sake of the old revision that still runs."""
+    first = deploy(**ONE)["revision"]
+    kill_between_state_and_route(world, deploy, TWO)
+    found = deploy(state="rolled_back")
+    assert found["weights"] == {first: 100} and world.running() == {first}
+    assert world.route()["backendRefs"][0]["name"] == f"wine-{first}-predictor"
+    assert not deploy(state="rolled_back")["changed"]
+
+
+def test_a_rollback_that_was_killed_is_finished_by_the_same_call(world, deploy, two):
+    first, second = deploy(**ONE)["revision"], deploy(**TWO)["revision"]
+    kill_between_state_and_route(world, deploy, {"state": "rolled_back"})
+    assert world.running() == {first, second}
+    assert deploy(state="rolled_back")["weights"] == {first: 100} and world.running() == {first}
+
+
+def test_a_repeated_call_takes_nothing_from_a_newer_one(world, deploy, two, clock):
+    """The same call again, at the moment at which another one deploys the next version: that one's pods stay."""
+    first = deploy(**ONE)["revision"]
+    busy = []
+
+    def rival(now):
+        if not busy:
+            busy.append(now)
+            deploy(**TWO)
+
+    world.put(manifest("InferenceService", "wine-00000000", "models", "serving.kserve.io/v1beta1", metadata={
+        "labels": {"openmlops.io/model": "wine", "openmlops.io/revision": "00000000"}}, spec={"predictor": {"minReplicas": 1}}))
+    clock.tick = rival
+    with pytest.raises(ModelError, match="changed by somebody else at the same time; run again"):
+        deploy(**ONE)
+    second = world.state()["stable"]["revision"]
+    assert second != first and second in world.running()
+    assert world.route()["backendRefs"][0]["name"] == f"wine-{second}-predictor"
+
+
+def test_a_model_that_somebody_removes_meanwhile(world, deploy, two, clock):
+    deploy(**ONE)
+    world.stuck["*"] = {"phase": "Pending"}
+    clock.tick = lambda now: deploy(state="absent", wait=False) if now > 1020 and world.running() else None
+    with pytest.raises(ModelError, match="is gone: another call for this model has removed it"):
+        deploy(**TWO)
+    assert clock.now < 1060 and world.route() is None
+
+
+def test_another_address_of_the_platform_is_written_down(world, deploy):
+    deploy(**ONE)
+    moved = {"hostname": "new.example.org", "public_url": "https://new.example.org"}
+    assert deploy(check=True, **ONE, platform=moved)["changed"]
+    assert deploy(**ONE, platform=moved)["changed"] and world.state()["url"].startswith("https://new.example.org/")
+    assert not deploy(**ONE, platform=moved)["changed"] and not deploy(check=True, **ONE, platform=moved)["changed"]
 
 
 def test_what_somebody_changed_is_put_right(world, deploy):

@@ -157,7 +157,8 @@ def test_an_http_route():
     assert found["spec"]["parentRefs"][0]["sectionName"] == "https" and found["spec"]["hostnames"] == ["ml.example.org"]
     assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/models/models/wine"}}]
     assert [(entry["name"], entry["weight"]) for entry in rule["backendRefs"]] == [(service("wine", A)[0], 90), (service("wine", B)[0], 10)]
-    assert rule["filters"][1]["requestMirror"]["backendRef"]["name"] == service("wine", C)[0]
+    assert rule["filters"][1]["requestHeaderModifier"] == {"remove": ["authorization", "cookie"]}
+    assert rule["filters"][2]["requestMirror"]["backendRef"]["name"] == service("wine", C)[0]
     (plain,) = routes("wine", "models", State(A), settings(public_url="http://192.0.2.1", hostname="192.0.2.1"))
     (named,) = routes("wine", "models", State(A), settings(listener="other"))
     assert named["spec"]["parentRefs"][0]["sectionName"] == "other"
@@ -169,8 +170,9 @@ def test_mappings():
     assert set(found) == {"model-wine", "model-wine.canary", "model-wine.shadow"}
     assert "weight" not in found["model-wine"] and found["model-wine.canary"]["weight"] == 10 and found["model-wine.shadow"]["shadow"] is True
     assert {spec["prefix"] for spec in found.values()} == {"/models/models/wine/"}
+    assert all(spec["remove_request_headers"] == ["authorization", "cookie"] for spec in found.values())
     ports = routes("wine", "models", State(A), settings(gateway="ambassador", public_url="https://ml.example.org:8443", route_namespace="gw"))
-    assert [obj["metadata"]["name"] for obj in ports] == ["model-models-wine", "model-models-wine.8443"]
+    assert [obj["metadata"]["name"] for obj in ports] == ["model-models.wine", "model-models.wine.8443"]
     assert ports[1]["spec"]["hostname"] == "ml.example.org:8443"
 
 
@@ -178,4 +180,12 @@ def test_a_virtual_service():
     (found,) = routes("wine", "models", State(A, B, 10, C), settings(gateway="istio"))
     (rule,) = found["spec"]["http"]
     assert found["spec"]["gateways"] == ["gw/platform"] and [entry["weight"] for entry in rule["route"]] == [90, 10]
+    assert rule["headers"] == {"request": {"remove": ["authorization", "cookie"]}}
     assert rule["mirror"]["host"] == f"{service('wine', C)[0]}.models.svc.cluster.local"
+
+
+def test_no_two_models_share_a_route():
+    """In Emissary's namespace lie the routes of all: c in a-b is not b-c in a."""
+    platform = settings(gateway="ambassador", route_namespace="gw")
+    names = [obj["metadata"]["name"] for model, space in (("c", "a-b"), ("b-c", "a")) for obj in routes(model, space, State(A, B, 10), platform)]
+    assert len(set(names)) == len(names) == 4

@@ -129,7 +129,8 @@ class World(FakeCluster):
             self._start(obj)
         if obj["kind"] == "HTTPRoute":
             rule = obj["spec"]["rules"][0]
-            self.happened.append(("route", {entry["name"].split("-")[1]: entry["weight"] for entry in rule["backendRefs"]}))
+            if (self.find("HTTPRoute", name, "models") or {}).get("spec") != obj["spec"]:
+                self.happened.append(("route", {entry["name"].split("-")[1]: entry["weight"] for entry in rule["backendRefs"]}))
             accepted = [{"type": kind, "status": "True" if self.answers_route else "False", "message": "no such listener",
                          "observedGeneration": obj["metadata"]["generation"]} for kind in ("Accepted", "ResolvedRefs")]
             obj["status"] = {"parents": [{"conditions": accepted}]}
