@@ -36,7 +36,7 @@ options:
     elements: dict
     required: true
   modes:
-    description: By component, the value of its C(<name>_mode). Images for another mode are left out.
+    description: By component, the value of its C(<name>_mode), or a list of all that hold. Images for other modes are left out.
     type: dict
     default: {}
   registry:

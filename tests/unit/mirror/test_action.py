@@ -73,6 +73,43 @@ def test_everything_is_copied_once(run, skopeo, tmp_path):
     again = run(**args)
     assert not again["changed"] and again["copied"] == [] and again["mirror"] == first["mirror"] and not skopeo.copied
     assert not run(check=True, **args)["changed"]
+    # A list that is not there yet is a change, and check mode says so.
+    elsewhere = {**args, "dest": str(tmp_path / "other" / "list")}
+    assert run(check=True, **elsewhere)["changed"] and not (tmp_path / "other").exists()
+    assert run(**elsewhere)["changed"]
+
+
+def rendered(monkeypatch):
+    """The arguments with which charts are rendered from now on."""
+    asked = []
+    monkeypatch.setattr(mirror.ActionModule, "_run_helm", lambda self, module, wanted, args: asked.append(wanted) or {"stdout": ""})
+    return asked
+
+
+def test_what_the_mirror_has_is_rendered_from_there(run, monkeypatch):
+    """So that a place without a way out finds the images that only charts name."""
+    asked = rendered(monkeypatch)
+    args = {"charts": "oci://m.example.org/charts", "plain_http": True}
+    run(check=True, **args)
+    assert asked[-1]["chart_repo_url"].startswith("https://") and "plain_http" not in asked[-1]
+    run(**args)
+    assert (asked[-1]["chart_ref"], asked[-1]["plain_http"]) == ("oci://m.example.org/charts/kratos", True)
+    assert asked[-1]["chart_version"] and "chart_repo_url" not in asked[-1]
+
+
+def test_a_release_may_have_a_source_of_its_own(run, monkeypatch, tmp_path):
+    asked = rendered(monkeypatch)
+    own = {**PLAN, "phases": {"applications": {"releases": [{**RELEASE, "source": "bundled"}]}}}
+    found = run(plan=[own], charts=str(tmp_path / "charts"))
+    assert [(entry["repository"], entry["state"]) for entry in found["mirror"]["charts"]] == [("bundled", "present")]
+    assert found["copied"] == [] and "/kratos" in asked[-1]["chart_ref"] and str(tmp_path / "cache") in asked[-1]["chart_ref"]
+
+
+def test_what_is_not_built_here_is_no_error(run):
+    """Polyaxon's operator has no source, and with our own chart it is not installed."""
+    own = {"component": "polyaxon", "namespace": "polyaxon-v1", "phases": {}}
+    found = run({"platform_image_source": "built", "platform_chart_source": "bundled"}, plan=[own])
+    assert [entry["name"] for entry in found["mirror"]["images"]] == ["polyaxon/server"]
 
 
 def test_a_list_without_copying(run, skopeo):
