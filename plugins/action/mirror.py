@@ -52,7 +52,7 @@ class ActionModule(Converge):
     EXPECTED = (*Converge.EXPECTED, BuildError)
 
     def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Lists, copies and reports; fails in the end when something could not be copied, with the list written."""
+        """Lists, copies and reports; fails in the end when something could not be copied, with the list written. So does check mode."""
         self._variables = variables
         found = self._logins()
         self._refuse_nonsense(args)
@@ -179,9 +179,9 @@ class ActionModule(Converge):
                 self.say(line.replace("\t", "  "))
             for line in changes if self.check else []:
                 self.say(f"would be copied: {line}")
-        wrong = _failures(args, content) if args["copy"] and not self.check else []
+        wrong = _failures(args, content, set(changes)) if args["copy"] else []
         if wrong:
-            where = f" The list is in {args['dest']}.json and .txt." if args["dest"] else ""
+            where = f" The list is in {args['dest']}.json and .txt." if args["dest"] and not self.check else ""
             raise AnsibleActionFail(f"the mirror is not complete: {'; '.join(wrong)}.{where}")
         return {"changed": bool(changes or written), "copied": [] if self.check else changes,
                 "missing": changes if self.check else [], "mirror": content}
@@ -194,10 +194,10 @@ def _changes(before: list[t.Any], after: list[t.Any], wanted: t.Callable[[t.Any]
     return [new.target for old, new in zip(before, after, strict=True) if old.state != new.state and new.state == listing.PRESENT]
 
 
-def _failures(args: dict[str, t.Any], content: dict[str, t.Any]) -> list[str]:
-    """Returns what should have been copied and is not there."""
+def _failures(args: dict[str, t.Any], content: dict[str, t.Any], filled: set[str]) -> list[str]:
+    """Returns what should have been copied and is not there; ``filled`` are the targets that were filled, or in check mode would be."""
     asked = [*(content["images"] if args["registry"] else []), *(content["charts"] if args["charts"] else [])]
-    left = [entry for entry in asked if entry["state"] != listing.PRESENT]
+    left = [entry for entry in asked if entry["state"] != listing.PRESENT and entry["target"] not in filled]
     told = [f"{entry.get('source') or entry.get('target') or entry['name']}: {entry['note']}" for entry in left if entry["note"]]
     silent = [entry for entry in left if not entry["note"]]
     reasons = [note for note in content["notes"] if "were listed only" in note and "are empty" not in note and "is empty" not in note]

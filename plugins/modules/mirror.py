@@ -19,7 +19,7 @@ description:
     use their own.
 attributes:
   check_mode:
-    description: Tells what would be copied, and writes nothing.
+    description: Tells what would be copied, and writes nothing. Fails where copying would, so inside it proves that the mirror is complete.
     support: full
   diff_mode:
     description: There is nothing to show.

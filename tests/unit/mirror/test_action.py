@@ -16,6 +16,7 @@ from ansible.template import Templar
 
 from ansible_collections.openmlops.platform.plugins.action import mirror
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import HelmError
+from ansible_collections.openmlops.platform.plugins.module_utils.mirror.running import ProgramError
 from ansible_collections.openmlops.platform.tests.unit.converge.fakes import manifest
 from ansible_collections.openmlops.platform.tests.unit.mirror.test_copying import FakeHelm, FakeSkopeo
 
@@ -123,7 +124,25 @@ def test_without_skopeo_charts_are_copied_and_the_rest_is_told(run, monkeypatch,
     with pytest.raises(AnsibleActionFail, match="not complete.*skopeo is missing: install the Debian package skopeo.*list.json"):
         run(registry="m.example.org/ml", charts=str(tmp_path / "charts"), dest=str(tmp_path / "list"))
     assert list((tmp_path / "charts").glob("kratos-*.tgz")) and (tmp_path / "list.txt").is_file()
-    assert run(registry="m.example.org/ml", check=True)["mirror"]["notes"]
+    with pytest.raises(AnsibleActionFail, match="skopeo is missing"):
+        run(registry="m.example.org/ml", check=True)
+
+
+def test_check_mode_inside_proves_that_the_mirror_is_complete(run, monkeypatch, skopeo):
+    run(registry="m.example.org/ml")
+    there = skopeo.manifest
+
+    def inside(reference, mirror=False):
+        if not mirror:
+            raise ProgramError("dial tcp: no route to host")
+        return there(reference, mirror=True)
+
+    monkeypatch.setattr(skopeo, "manifest", inside)
+    found = run(registry="m.example.org/ml", check=True)
+    assert not found["changed"] and {entry["state"] for entry in found["mirror"]["images"]} == {"present"}
+    skopeo.there.pop("m.example.org/ml/x/own:1")
+    with pytest.raises(AnsibleActionFail, match="the mirror is not complete: quay.io/x/own:1: .*no route to host"):
+        run(registry="m.example.org/ml", check=True)
 
 
 def test_a_chart_that_cannot_be_rendered_is_a_note(run, monkeypatch):
