@@ -63,15 +63,20 @@ class ActionModule(PlatformAction):
         SecretError, rotatable.RotationError, TimeoutError, WaitError,
     )
 
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        """Takes what Ansible gives to every action."""
+        super().__init__(*args, **kwargs)
+        self._passwords: dict[str, t.Any] = {}
+
     def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Does what the task asks for."""
         absent = args["state"] == "absent"
         own = {key: args[key] for key in (_REMOVAL_ARGUMENTS if absent else _PLAN_ARGUMENTS) if args[key]}
         self._variables = variables
         if args["defer"]:
-            # Before anything is built or changed.
-            logins.check(self._logins(), self._lookup)
             known = (variables.get("ansible_facts") or {}).get("platform_plan") or []
+            if not known:  # before anything is built or changed, and once for all components
+                logins.check(self._logins(), self._lookup)
             earlier = [entry for entry in known if entry["component"] != args["component"]]
             return {"changed": False, "ansible_facts": {"platform_plan": [*earlier, own if absent else _packed(own)]}}
         try:
@@ -141,7 +146,10 @@ class ActionModule(PlatformAction):
         return logins.parse(self._setting("platform_registries", []))
 
     def _lookup(self, name: str) -> t.Any:
-        return self._setting(name, None)
+        """Returns the password of a login: asked for once, since a program may give it, slowly and each time another."""
+        if name not in self._passwords:
+            self._passwords[name] = self._setting(name, None)
+        return self._passwords[name]
 
     def _imagine(self, args: dict[str, t.Any], own: dict[str, t.Any]) -> dict[str, t.Any]:
         """Returns what a run would make on a local cluster that does not run yet, as far as nobody can be asked."""

@@ -22,7 +22,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.catalogue impor
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import helm_state, routes
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.plan import Plan
-from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import HelmError, Release
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import HelmError, chart_args
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Unreachable
 from ansible_collections.openmlops.platform.plugins.module_utils.preflight import asking, findings, needs, rights, surroundings
@@ -110,7 +110,7 @@ class ActionModule(Converge):
         result = {}
         for release in (release for plan in wanted for phase in plan.phases.values() for release in phase.releases):
             try:
-                text = self._run_helm("helm_template", _template_args(release), args)["stdout"]
+                text = self._run_helm("helm_template", {**chart_args(release), "include_crds": True}, args)["stdout"]
             except (HelmError, KeyError) as error:
                 found.append(findings.error(
                     "releases", f"the chart of {release} cannot be rendered: {str(error)[:300]}",
@@ -184,18 +184,6 @@ class ActionModule(Converge):
         if args["show"]:
             for line in text.splitlines():
                 self.say(line)
-
-
-def _template_args(release: Release) -> dict[str, t.Any]:
-    args: dict[str, t.Any] = {
-        "release_name": release.name, "release_namespace": release.namespace, "chart_ref": release.chart,
-        "release_values": release.values, "include_crds": True,
-    }
-    if release.version:
-        args["chart_version"] = release.version
-    if release.repository:
-        args["chart_repo_url"] = release.repository
-    return args
 
 
 def _kubernetes_core() -> str:

@@ -19,7 +19,7 @@ description:
     use their own.
 attributes:
   check_mode:
-    description: Tells what would be copied, and writes nothing.
+    description: Tells what would be copied, and writes nothing. Fails where copying would, so inside it proves that the mirror is complete.
     support: full
   diff_mode:
     description: There is nothing to show.
@@ -36,7 +36,7 @@ options:
     elements: dict
     required: true
   modes:
-    description: By component, the value of its C(<name>_mode). Images for another mode are left out.
+    description: By component, the value of its C(<name>_mode), or a list of all that hold. Images for other modes are left out.
     type: dict
     default: {}
   registry:

@@ -136,9 +136,17 @@ def build(root: Path, work: Path) -> Path:
     return target
 
 
+def replaceable(place: Path) -> bool:
+    """Return whether a folder may be replaced by the site: it is not there, is empty, or is a site already, by Sphinx' own mark."""
+    return not place.exists() or (place.is_dir() and ((place / ".buildinfo").is_file() or not any(place.iterdir())))
+
+
 def main(arguments: list[str]) -> int:
     """Build the site in the first folder and put it in place of the second."""
     work, place = Path(arguments[0]), Path(arguments[1])
+    if not replaceable(place):
+        print(f"error: OUTPUT_DIR={place} holds something else than an earlier site: name an empty folder, or one that is not there", file=sys.stderr)
+        return 2
     try:
         done = build(ROOT, work)
     except Failed as error:

@@ -163,6 +163,8 @@ def test_nothing_that_upstream_publishes_and_nothing_that_is_given_is_in_the_pla
     made = secrets(plans, case)["polyaxon-platform"]["data"]
     assert {"POLYAXON_SECRET_KEY", "POLYAXON_ADMIN_PASSWORD", "POLYAXON_ENCRYPTION_SECRET", "POLYAXON_DB_PASSWORD"} <= set(made)
     assert all(set(entry) & {"generate", "copy", "format"} or key == "POLYAXON_CORS_ALLOWED_ORIGINS" for key, entry in made.items())
+    # Whoever rotates everything does not make unreadable what is in the database.
+    assert [key for key, entry in made.items() if entry.get("only_by_name")] == ["POLYAXON_ENCRYPTION_SECRET"]
     text = json.dumps(plans[case]["plan"])
     assert WORD not in text and "rootpassword" not in text
 

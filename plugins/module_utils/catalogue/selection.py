@@ -94,12 +94,19 @@ def artifacts(
     """
     found: dict[str, None] = {}
     for name in selected:
-        entry = lock.component(name)
-        found.update(dict.fromkeys(f"binary/{binary}" for binary in entry.get("binaries") or []))
-        mode = (modes or {}).get(name)
-        holding = [mode] if isinstance(mode, str) else mode
+        found.update(dict.fromkeys(f"binary/{binary}" for binary in lock.component(name).get("binaries") or []))
         if with_images:
-            found.update(dict.fromkeys(
-                f"image/{image['built']}" for image in (entry.get("images") or {}).values()
-                if image.get("built") and (holding is None or not image.get("modes") or set(holding) & set(image["modes"]))))
+            found.update(dict.fromkeys(f"image/{image['built']}" for image in images(name, modes).values() if image.get("built")))
     return list(found)
+
+
+def images(name: str, modes: t.Mapping[str, str | list[str]] | None = None) -> dict[str, dict[str, t.Any]]:
+    """Returns the lock file's images of a component in its mode, by role.
+
+    Args:
+        modes: as ``artifacts`` has it; a component that is not named there has all of them.
+    """
+    mode = (modes or {}).get(name)
+    holding = [mode] if isinstance(mode, str) else mode
+    return {role: image for role, image in (lock.component(name).get("images") or {}).items()
+            if holding is None or not image.get("modes") or set(holding) & set(image["modes"])}

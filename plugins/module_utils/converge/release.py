@@ -163,7 +163,7 @@ class Releases:
     def _install(self, release: Release, newest: Revision | None) -> Outcome:
         self._say(f"{release}: {'upgrading' if newest else 'installing'} {release.chart.rpartition('/')[2]}")
         diff = self._preview(release, newest) if self._show else None
-        args = {**_chart_args(release), "release_values": release.values, "create_namespace": False, "history_max": 5}
+        args = {**chart_args(release), "create_namespace": False, "history_max": 5}
         result = self._upgrade(release, newest, args)
         found = helm_state.revisions(self._cluster, release.name, release.namespace)
         if not found or found[0].status != "deployed":
@@ -243,8 +243,7 @@ class Releases:
             return values_diff(release, None)
         old = {ref(obj): obj for obj in newest.objects()}
         try:
-            text = self._run_helm("helm_template", {**_chart_args(release), "release_values": release.values,
-                                                    "include_crds": False})["stdout"]
+            text = self._run_helm("helm_template", {**chart_args(release), "include_crds": False})["stdout"]
         except (HelmError, KubeError, KeyError):
             return values_diff(release, newest.payload().get("config"))
         new = {ref(obj): obj for obj in helm_state.manifest_objects(text)}
@@ -256,9 +255,10 @@ class Releases:
         }
 
 
-def _chart_args(release: Release) -> dict[str, t.Any]:
+def chart_args(release: Release) -> dict[str, t.Any]:
+    """Returns what the modules helm and helm_template of kubernetes.core are told of a release."""
     args: dict[str, t.Any] = {
-        "release_name": release.name, "release_namespace": release.namespace, "chart_ref": release.chart,
+        "release_name": release.name, "release_namespace": release.namespace, "chart_ref": release.chart, "release_values": release.values,
     }
     if release.version:
         args["chart_version"] = release.version

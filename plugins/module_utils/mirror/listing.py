@@ -13,7 +13,7 @@ import dataclasses
 import json
 import typing as t
 
-from ansible_collections.openmlops.platform.plugins.module_utils.catalogue import lock
+from ansible_collections.openmlops.platform.plugins.module_utils.catalogue import lock, selection
 from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.images import image, mirrored
 from ansible_collections.openmlops.platform.plugins.module_utils.mirror import references
 
@@ -62,32 +62,39 @@ class Chart:
     note: str = ""
 
 
-def locked_images(components: t.Iterable[str], modes: dict[str, str], source: str, registry: str) -> list[Image]:
+def locked_images(
+    components: t.Iterable[str], modes: dict[str, str | list[str]], source: str, registry: str, *, only_built: bool = False
+) -> list[Image]:
     """Returns the images that platform.lock.yml has for components.
 
     Args:
-        modes: by component, its ``<name>_mode``; images for another mode are left out.
-        source: platform_image_source, ``upstream`` or ``built``.
+        modes: by component, its ``<name>_mode``, or all that hold of several; images for others are left out.
+        source: platform_image_source, ``upstream`` or ``built``; what is not among those built here comes from upstream.
         registry: HOST/PATH of the mirror; empty for none.
+        only_built: leave out what is not built here, since nothing that is installed uses it.
     """
     found: dict[tuple[str, str], Image] = {}
     for component in components:
-        for role, entry in (lock.components().get(component, {}).get("images") or {}).items():
-            wanted = entry.get("modes")
-            if wanted and modes.get(component) and modes[component] not in wanted:
+        for role, entry in selection.images(component, modes).items():
+            if only_built and not entry.get("built"):
                 continue
-            name = f"{component}/{role}"
-            plain = image(name, source)
+            name, form = f"{component}/{role}", form_of(entry, source)
+            plain = image(name, form)
             # What nobody publishes has a name of ours; its archive has it in the form of what is built.
-            own = source == "built" or plain["repository"].partition("/")[0] == "localhost"
+            own = form == "built" or plain["repository"].partition("/")[0] == "localhost"
             made = image(name, "built")["reference"] if own else plain["reference"]
-            target = image(name, source, registry)["reference"] if registry else ""
+            target = image(name, form, registry)["reference"] if registry else ""
             known = found.get((made, target))
             found[made, target] = Image(
                 f"{known.name}, {name}" if known else name, made, BUILT if own else REGISTRY, target,
                 built=str(entry.get("built") or "") if own else "",
             )
     return list(found.values())
+
+
+def form_of(entry: dict[str, t.Any], source: str) -> str:
+    """Returns in which form pods ask for an image of the lock file: as ``source`` says, or upstream's where it is not built here."""
+    return source if entry.get("built") else "upstream"
 
 
 def more_images(named: dict[str, list[str]], known: t.Container[str], rendered_for: str, registry: str) -> list[Image]:

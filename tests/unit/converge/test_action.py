@@ -371,6 +371,29 @@ def test_a_missing_password_is_told_before_anything_changes(connected, cluster, 
     assert not cluster.writes()
 
 
+def test_a_password_is_asked_for_once(connected, cluster, monkeypatch):
+    """It may come from a program that takes a second and answers otherwise each time."""
+    asked = []
+    plain = converge.ActionModule.variable
+
+    def variable(self, variables, name, default=None):
+        if name == "word":
+            asked.append(name)
+            return f"answer-{len(asked)}"
+        return plain(self, variables, name, default)
+
+    monkeypatch.setattr(converge.ActionModule, "variable", variable)
+    both = [{"component": name, "packed": json.dumps({"component": name, "namespace": name})} for name in ("one", "two")]
+    action(converge, REGISTRIES, plan=both).run(task_vars=REGISTRIES)
+    assert len(asked) == 1
+    assert len({json.dumps(cluster.find("Secret", "platform-registries", space)["data"]) for space in ("one", "two")}) == 1
+    # While plans are made it is the first component that asks.
+    facts = action(converge, REGISTRIES, component="one", namespace="one", defer=True).run(task_vars=REGISTRIES)["ansible_facts"]
+    later = {**REGISTRIES, "ansible_facts": facts}
+    action(converge, later, component="two", namespace="two", defer=True).run(task_vars=later)
+    assert len(asked) == 2
+
+
 def test_helm_logs_in_to_a_registry_of_charts_by_a_file(connected):
     asked = []
 

@@ -43,3 +43,31 @@ def test_a_dead_link_is_named(checkout, tmp_path):
         build.gather(checkout, tmp_path / "sources")
     assert "docs/gke.md: a link leads to docs/none.md, which is not there" in str(failed.value)
     assert "docs/gke.md: a link leads to roles/none/x.yml, which is not there" in str(failed.value)
+
+
+def test_a_folder_with_other_things_is_not_replaced(tmp_path, capsys, monkeypatch):
+    """OUTPUT_DIR is emptied, so it must not be a folder of something else."""
+    monkeypatch.setattr(build, "build", lambda root, work: pytest.fail("built all the same"))
+    (tmp_path / "thesis.md").touch()
+    for place in (tmp_path, tmp_path / "thesis.md"):
+        assert build.main([str(tmp_path / "work"), str(place)]) == 2
+        assert f"OUTPUT_DIR={place} holds something else than an earlier site" in capsys.readouterr().err
+    assert (tmp_path / "thesis.md").exists()
+
+
+def test_an_earlier_site_is_replaced(tmp_path, capsys, monkeypatch):
+    work, place = tmp_path / "work", tmp_path / "site"
+
+    def made(root, folder):
+        (folder / "html").mkdir(parents=True)
+        (folder / "html/index.html").touch()
+        (folder / "html/.buildinfo").touch()
+        return folder / "html"
+
+    monkeypatch.setattr(build, "build", made)
+    place.mkdir()
+    for _again in range(2):
+        assert build.main([str(work), str(place)]) == 0
+        (place / "old.html").touch()
+    assert build.main([str(work), str(place)]) == 0 and not (place / "old.html").exists()
+    assert "site: 1 pages" in capsys.readouterr().out and not work.exists()

@@ -16,6 +16,7 @@ from ansible.template import Templar
 
 from ansible_collections.openmlops.platform.plugins.action import mirror
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import HelmError
+from ansible_collections.openmlops.platform.plugins.module_utils.mirror.running import ProgramError
 from ansible_collections.openmlops.platform.tests.unit.converge.fakes import manifest
 from ansible_collections.openmlops.platform.tests.unit.mirror.test_copying import FakeHelm, FakeSkopeo
 
@@ -73,6 +74,43 @@ def test_everything_is_copied_once(run, skopeo, tmp_path):
     again = run(**args)
     assert not again["changed"] and again["copied"] == [] and again["mirror"] == first["mirror"] and not skopeo.copied
     assert not run(check=True, **args)["changed"]
+    # A list that is not there yet is a change, and check mode says so.
+    elsewhere = {**args, "dest": str(tmp_path / "other" / "list")}
+    assert run(check=True, **elsewhere)["changed"] and not (tmp_path / "other").exists()
+    assert run(**elsewhere)["changed"]
+
+
+def rendered(monkeypatch):
+    """The arguments with which charts are rendered from now on."""
+    asked = []
+    monkeypatch.setattr(mirror.ActionModule, "_run_helm", lambda self, module, wanted, args: asked.append(wanted) or {"stdout": ""})
+    return asked
+
+
+def test_what_the_mirror_has_is_rendered_from_there(run, monkeypatch):
+    """So that a place without a way out finds the images that only charts name."""
+    asked = rendered(monkeypatch)
+    args = {"charts": "oci://m.example.org/charts", "plain_http": True}
+    run(check=True, **args)
+    assert asked[-1]["chart_repo_url"].startswith("https://") and "plain_http" not in asked[-1]
+    run(**args)
+    assert (asked[-1]["chart_ref"], asked[-1]["plain_http"]) == ("oci://m.example.org/charts/kratos", True)
+    assert asked[-1]["chart_version"] and "chart_repo_url" not in asked[-1]
+
+
+def test_a_release_may_have_a_source_of_its_own(run, monkeypatch, tmp_path):
+    asked = rendered(monkeypatch)
+    own = {**PLAN, "phases": {"applications": {"releases": [{**RELEASE, "source": "bundled"}]}}}
+    found = run(plan=[own], charts=str(tmp_path / "charts"))
+    assert [(entry["repository"], entry["state"]) for entry in found["mirror"]["charts"]] == [("bundled", "present")]
+    assert found["copied"] == [] and "/kratos" in asked[-1]["chart_ref"] and str(tmp_path / "cache") in asked[-1]["chart_ref"]
+
+
+def test_what_is_not_built_here_is_no_error(run):
+    """Polyaxon's operator has no source, and with our own chart it is not installed."""
+    own = {"component": "polyaxon", "namespace": "polyaxon-v1", "phases": {}}
+    found = run({"platform_image_source": "built", "platform_chart_source": "bundled"}, plan=[own])
+    assert [entry["name"] for entry in found["mirror"]["images"]] == ["polyaxon/server"]
 
 
 def test_a_list_without_copying(run, skopeo):
@@ -86,7 +124,25 @@ def test_without_skopeo_charts_are_copied_and_the_rest_is_told(run, monkeypatch,
     with pytest.raises(AnsibleActionFail, match="not complete.*skopeo is missing: install the Debian package skopeo.*list.json"):
         run(registry="m.example.org/ml", charts=str(tmp_path / "charts"), dest=str(tmp_path / "list"))
     assert list((tmp_path / "charts").glob("kratos-*.tgz")) and (tmp_path / "list.txt").is_file()
-    assert run(registry="m.example.org/ml", check=True)["mirror"]["notes"]
+    with pytest.raises(AnsibleActionFail, match="skopeo is missing"):
+        run(registry="m.example.org/ml", check=True)
+
+
+def test_check_mode_inside_proves_that_the_mirror_is_complete(run, monkeypatch, skopeo):
+    run(registry="m.example.org/ml")
+    there = skopeo.manifest
+
+    def inside(reference, mirror=False):
+        if not mirror:
+            raise ProgramError("dial tcp: no route to host")
+        return there(reference, mirror=True)
+
+    monkeypatch.setattr(skopeo, "manifest", inside)
+    found = run(registry="m.example.org/ml", check=True)
+    assert not found["changed"] and {entry["state"] for entry in found["mirror"]["images"]} == {"present"}
+    skopeo.there.pop("m.example.org/ml/x/own:1")
+    with pytest.raises(AnsibleActionFail, match="the mirror is not complete: quay.io/x/own:1: .*no route to host"):
+        run(registry="m.example.org/ml", check=True)
 
 
 def test_a_chart_that_cannot_be_rendered_is_a_note(run, monkeypatch):

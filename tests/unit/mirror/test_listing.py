@@ -22,16 +22,27 @@ MIRROR = "mirror.example.org:5000/ml"
 @pytest.mark.parametrize("source", ["upstream", "built"])
 def test_every_image_of_the_lock_file_has_the_name_that_pods_will_ask_for(component, source):
     images = lock.component(component)["images"]
-    if source == "built" and not all(entry.get("built") for entry in images.values()):
-        pytest.skip("upstream only")
     found = listing.locked_images([component], {}, source, MIRROR)
-    assert {entry.target for entry in found} == {image(f"{component}/{role}", source, MIRROR)["reference"] for role in images}
+    assert {entry.target for entry in found} == {
+        image(f"{component}/{role}", source if entry.get("built") else "upstream", MIRROR)["reference"] for role, entry in images.items()}
     assert all(entry.source and entry.redirected for entry in found)
+
+
+def test_what_our_own_charts_do_not_run_is_left_out():
+    found = listing.locked_images(["polyaxon"], {}, "built", MIRROR, only_built=True)
+    assert [(entry.name, entry.origin) for entry in found] == [("polyaxon/server", listing.BUILT)]
 
 
 def test_only_images_of_the_chosen_mode():
     names = {entry.name for entry in listing.locked_images(["object_store"], {"object_store": "seaweedfs"}, "upstream", "")}
     assert names == {"object_store/seaweedfs", "object_store/setup"}
+
+
+@pytest.mark.parametrize(("frameworks", "servers"), [(["sklearn", "xgboost"], {"server"}), (["tensorflow"], {"tensorflow"}),
+                                                     (["mlflow", "tensorflow"], {"server", "tensorflow"}), ([], set())])
+def test_a_component_may_have_several_modes(frameworks, servers):
+    names = {entry.name for entry in listing.locked_images(["kserve"], {"kserve": frameworks}, "upstream", "")}
+    assert names == {f"kserve/{role}" for role in {"controller", "storage_initializer"} | servers}
 
 
 def test_one_entry_for_one_image():

@@ -24,16 +24,22 @@ KIND = """#!/bin/sh
 echo "kind $*" >> "$LOG"
 case "$1 $2" in
   "get clusters") cat "$FAKE/clusters" 2>/dev/null || true ;;
-  "create cluster") echo openmlops-t > "$FAKE/clusters" ;;
-  "delete cluster") rm "$FAKE/clusters" ;;
-  "get kubeconfig") echo "current-context: kind-openmlops-t" ;;
+  "create cluster") echo openmlops-t > "$FAKE/clusters"; touch "$FAKE/running" ;;
+  "delete cluster") rm -f "$FAKE/clusters" "$FAKE/running" ;;
+  "get kubeconfig") [ -e "$FAKE/running" ] && echo "current-context: kind-openmlops-t" ;;
 esac
 """
 DOCKER = """#!/bin/sh
 echo "docker $*" >> "$LOG"
-[ "$1" = exec ] && echo localhost/openmlops/there:1
-[ "$1" = container ] && echo 172.18.0.2
-exit 0
+case "$*" in
+  start*) touch "$FAKE/running" ;;
+  stop*) rm "$FAKE/running" ;;
+  *State.Running*) [ -e "$FAKE/running" ] && echo true || echo false ;;
+  *IPAddress*) [ -e "$FAKE/running" ] && echo 172.18.0.2 ;;
+  # The API server is there at the second question.
+  *curl*) [ -e "$FAKE/asked" ] || { touch "$FAKE/asked"; exit 7; } ;;
+  exec*) [ -e "$FAKE/running" ] && echo localhost/openmlops/there:1 ;;
+esac
 """
 MINIKUBE = """#!/bin/sh
 echo "minikube $*" >> "$LOG"
@@ -124,6 +130,15 @@ def test_kind(tmp_path):
 
     code, text, log = machine.run(local_cluster_provider="kind", local_cluster_state="stopped")
     assert code == 0 and log[-1] == "docker stop openmlops-t-control-plane", text
+    code, text, log = machine.run(local_cluster_provider="kind", local_cluster_state="stopped")
+    assert code == 0 and "changed=0" in text and not any(line.startswith("docker stop") for line in log), text
+    # What was stopped is started again, with what it had, and waited for.
+    code, text, log = machine.run(local_cluster_provider="kind", local_cluster_images={"there": IMAGES["there"]})
+    assert code == 0 and "changed=1" in text and "172.18.0.2" in text, text
+    ready = "docker exec openmlops-t-control-plane curl --silent --show-error --fail --insecure https://localhost:6443/readyz"
+    started = log.index("docker start openmlops-t-control-plane")
+    assert log[started + 1:started + 4] == [ready, ready, "kind get kubeconfig --name openmlops-t"]
+    assert not any(line.startswith("kind create") for line in log)
     code, text, log = machine.run(local_cluster_provider="kind", local_cluster_state="absent")
     assert code == 0 and log[-1].startswith("kind delete cluster --name openmlops-t"), text
     assert not kubeconfig.parent.exists()
