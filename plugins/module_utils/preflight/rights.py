@@ -55,9 +55,9 @@ _PORT = ("", "pods/portforward", ("get", "create"))
 _BESIDE: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     # People are brought to Kratos and Keto by their services; Oathkeeper's decisions are asked for by a port.
     "ory": (("", "services/proxy", ("get", "create", "update", "patch", "delete")), _PORT, ("", "configmaps", ("get",))),
-    # playbooks/backup.yml and restore.yml: their Jobs, the pod that reads, the note of what was stopped.
+    # playbooks/backup.yml and restore.yml: their Jobs, and the pod that reads.
     "backup": (_PORT, ("", "pods", ("create",)), ("batch", "jobs", ("get", "list", "create", "patch", "delete")),
-               ("", "configmaps", _OBJECT), ("", "persistentvolumeclaims", ("get",))),
+               ("", "persistentvolumeclaims", ("get",))),
 }
 
 
