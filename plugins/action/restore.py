@@ -140,7 +140,10 @@ class ActionModule(BackupAction):
                 raise
             name = ""  # a cluster that is not there yet
         if name and not self.check:
-            jobs.await_others(cluster, args["namespace"], self.say, float(self.setting(variables, "platform_lock_timeout", 600)), prefix="restore-")
+            patience = float(self.setting(variables, "platform_lock_timeout", 600))
+            with self.lock(cluster, variables):  # a restore that is alive has it
+                jobs.await_others(cluster, args["namespace"], self.say, patience, prefix="restore-")
+                name = stopping.under_way(cluster, space)
         if name and not stopping.restored(cluster, space):
             self.say(f"the restore of {name} did not come to its end. This run goes on with the data as they are and starts what was stopped: "
                      f"each database is as before or as in the backup, buckets may be between. playbooks/restore.yml with {name} does it again")
