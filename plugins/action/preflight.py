@@ -56,19 +56,19 @@ class ActionModule(Converge):
         cluster = self._reached(args, document, found)
         helm = str(self._setting("platform_helm_binary", "") or "") or shutil.which("helm") or ""
         says = asking.helm_version(helm) if helm else None
-        missing: set[rights.Right] = set()
+        needed: set[rights.Right] = set()
         if cluster:
             rendered = self._rendered(cluster, wanted, args, found) if args["render"] and says else {}
             if not rendered and any(phase.releases for plan in wanted for phase in plan.phases.values()):
                 found.append(findings.note("releases", "the charts were not rendered, so what is in them was not looked at"))
             collected = needs.collect(wanted, rendered, str(self._setting("platform_namespace", "openmlops")))
-            missing = self._ask_cluster(cluster, collected, document, found)
+            needed = self._ask_cluster(cluster, collected, document, found)
             gateway = asking.gateway_addresses(cluster, collected.namespaces)
         else:
             gateway = []
         found += self._ask_surroundings(wanted, gateway, says, args)
         document.update(findings.summary(found))
-        self._write(args, document, rights.roles(missing, asking.account(cluster)) if cluster and missing else [])
+        self._write(args, document, rights.roles(needed, asking.account(cluster)) if cluster and args["rights_dest"] else [])
         if args["fail"] and document["errors"]:
             raise AnsibleActionFail(findings.verdict(document) + (": " + "; ".join(
                 entry["cause"].replace("\n", ", ") for entry in document["findings"] if entry["level"] == findings.ERROR)))
@@ -125,7 +125,7 @@ class ActionModule(Converge):
         self, cluster: Cluster, collected: needs.Needs, document: dict[str, t.Any], found: list[Finding]
     ) -> set[rights.Right]:
         space = str(self._setting("platform_namespace", "openmlops"))
-        told, missing = asking.about_rights(cluster, collected, space)
+        told, needed = asking.about_rights(cluster, collected, space)
         found += told
         looks: list[t.Callable[[], list[Finding]]] = [
             lambda: asking.about_constraints(cluster, collected),
@@ -141,7 +141,7 @@ class ActionModule(Converge):
         with concurrent.futures.ThreadPoolExecutor(len(looks)) as pool:
             for result in [pool.submit(look) for look in looks]:
                 found += result.result()
-        return missing
+        return needed
 
     def _ask_surroundings(
         self, wanted: list[Plan], gateway: list[str], helm: str | None, args: dict[str, t.Any]

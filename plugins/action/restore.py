@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import typing as t
 from pathlib import Path
 
 from ansible_collections.openmlops.platform.plugins.module_utils.backup import jobs, manifests, platform_secrets, sealing, stopping
 from ansible_collections.openmlops.platform.plugins.module_utils.backup.manifests import BackupError, Manifest
-from ansible_collections.openmlops.platform.plugins.module_utils.backup.reading import Reader
+from ansible_collections.openmlops.platform.plugins.module_utils.backup.reading import Reader, lacking
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import record
-from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import delete_objects
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.apply import ApplyError, delete_objects
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import ref
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.release import Releases
+from ansible_collections.openmlops.platform.plugins.module_utils.converge.wait import WaitError
 from ansible_collections.openmlops.platform.plugins.module_utils.kube.client import Cluster
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import KubeError, Unreachable
 from ansible_collections.openmlops.platform.plugins.plugin_utils.backup_action import BackupAction
 
 
@@ -23,7 +27,7 @@ class ActionModule(BackupAction):
     """Checks a backup without changing anything, restores it, starts what was stopped."""
 
     ARGUMENTS: t.ClassVar[dict[str, dict[str, t.Any]]] = {
-        "state": {"type": "str", "choices": ["checked", "restored", "started"], "required": True},
+        "state": {"type": "str", "choices": ["checked", "restored", "awaited", "started"], "required": True},
         "namespace": {"type": "str", "required": True},
         "name": {"type": "str", "default": ""},
         "folder": {"type": "path"},
@@ -43,6 +47,8 @@ class ActionModule(BackupAction):
     def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Does what the task asks for."""
         args = {**args, **json.loads(json.dumps({key: args[key] for key in ("users", "versions", "reader", "job", "parts", "plan")}))}
+        if args["state"] == "awaited":
+            return self._await(args, variables)
         cluster = self.connect(args)
         if args["state"] == "checked":
             return self._check(cluster, args, variables)
@@ -51,6 +57,12 @@ class ActionModule(BackupAction):
         return self._start(cluster, args, variables)
 
     def _check(self, cluster: Cluster, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        missing = lacking(cluster, args["namespace"], args["reader"].get("spec") or {})
+        if missing and self.check:
+            self.say(f"a run would make what reads backups ({', '.join(missing)}); until it is there they cannot be looked at")
+            return {"changed": False, "backups": [], "name": "", "parts": [], "components": []}
+        if missing:
+            raise BackupError(f"what reads backups needs {', '.join(missing)}; see docs/backup.md, «Where it goes»")
         with self._reader(cluster, args, variables) as reader:
             name = args["name"]
             if args["folder"] and not self.check:
@@ -58,7 +70,7 @@ class ActionModule(BackupAction):
             found = reader.manifests()
             for line in manifests.table(found).splitlines():
                 self.say(line)
-            unfinished = stopping.under_way(cluster, args["namespace"])
+            unfinished = stopping.under_way(cluster, self.space(variables))
             if unfinished:
                 self.say(f"the restore of {unfinished} did not come to its end: restore it again, or run site.yml to go on with what there is")
             if not name:
@@ -81,32 +93,71 @@ class ActionModule(BackupAction):
     def _restore(self, cluster: Cluster, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         space, name = self.space(variables), args["name"]
         releases = Releases(cluster, _no_helm, self.say)
-        running = stopping.workloads(cluster, space, releases, args["components"])
+        # No schedule makes a backup of data that are half restored.
+        running = stopping.workloads(cluster, space, releases, [*args["components"], "backup"])
         if self.check:
             self.say(f"would stop {len(running)} workloads and restore {', '.join(args['parts'])}")
             return {"changed": True}
         with self.lock(cluster, variables):
+            patience = float(self.setting(variables, "platform_lock_timeout", 600))
+            jobs.await_others(cluster, args["namespace"], self.say, patience, but=args["job"]["metadata"]["name"])
             content = self._secrets_of(cluster, args, variables) if args["secrets"] else {}
-            stopped = stopping.stop(cluster, args["namespace"], name, running, self.say)
-            self.say(f"{stopped} workloads of {', '.join(args['components'])} are stopped")
-            for line in jobs.run(cluster, args["job"], self.waiter(cluster, variables, args["timeout"] + 60.0)):
-                self.say(line)
-            if content:
-                platform_secrets.put_back(cluster, content)
-                self.say(f"put back: {', '.join(sorted(content))}")
-            # Migrations and proofs are made anew: the data may be of an older version.
-            known = record.read_all(cluster, space)
-            delete_objects(cluster, [member.as_object() for component in args["components"] if component in known
-                                     for member in known[component].members if member.kind == "Job"])
+            again = stopping.under_way(cluster, space) == name
+            with _told_what_now():
+                stopped = stopping.stop(cluster, space, name, running, self.say)
+                self.say(f"{stopped} workloads of {', '.join(args['components'])} are stopped")
+                self._bring_data(cluster, args, variables, afresh=bool(stopped) or not again)
+                if content:
+                    platform_secrets.put_back(cluster, content)
+                    self.say(f"put back: {', '.join(sorted(content))}")
+                # Migrations and proofs are made anew: the data may be of an older version.
+                known = record.read_all(cluster, space)
+                delete_objects(cluster, [member.as_object() for component in args["components"] if component in known
+                                         for member in known[component].members if member.kind == "Job"])
         return {"changed": True}
+
+    def _bring_data(self, cluster: Cluster, args: dict[str, t.Any], variables: dict[str, t.Any], afresh: bool) -> None:
+        """Runs the Job, unless a run that was killed had got further and nothing has used the data since.
+
+        That one may have put Secrets back already, which the pods of the Job do not have yet.
+        """
+        space = self.space(variables)
+        if not afresh and set(args["parts"]) <= set(stopping.restored(cluster, space)):
+            self.say("the data are in place already, by a run that did not come to its end")
+            return
+        for line in jobs.run(cluster, args["job"], self.waiter(cluster, variables, args["timeout"] + 60.0), afresh):
+            self.say(line)
+        stopping.note_restored(cluster, space, args["parts"])
+
+    def _await(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Looks for a restore that did not come to its end; waits while its Job still works on the data."""
+        space = self.space(variables)
+        try:
+            cluster = self.connect(args)
+            name = stopping.under_way(cluster, space)
+        except Unreachable:
+            if not self.check:
+                raise
+            name = ""  # a cluster that is not there yet
+        if name and not self.check:
+            patience = float(self.setting(variables, "platform_lock_timeout", 600))
+            with self.lock(cluster, variables):  # a restore that is alive has it
+                jobs.await_others(cluster, args["namespace"], self.say, patience, prefix="restore-")
+                name = stopping.under_way(cluster, space)
+        if name and not stopping.restored(cluster, space):
+            self.say(f"the restore of {name} did not come to its end. This run goes on with the data as they are and starts what was stopped: "
+                     f"each database is as before or as in the backup, buckets may be between. playbooks/restore.yml with {name} does it again")
+        return {"changed": False, "under_way": name}
 
     def _start(self, cluster: Cluster, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         if self.check:
             return {"changed": False}
         with self.lock(cluster, variables):
-            started = stopping.start(cluster, args["namespace"])
-        for name in started:
-            self.say(f"{name} is started again")
+            started = stopping.start(cluster, self.space(variables))
+        for obj in started:
+            self.say(f"{ref(obj)} is started again")
+        if started:
+            self.waiter(cluster, variables, float(self.setting(variables, "platform_wait_timeout", 900))).wait(started)
         return {"changed": bool(started)}
 
     def _reader(self, cluster: Cluster, args: dict[str, t.Any], variables: dict[str, t.Any]) -> Reader:
@@ -143,6 +194,16 @@ class ActionModule(BackupAction):
             self.say("-e platform_restore_secrets=true puts them back: needed on a new platform, where data is encrypted under new keys")
         if homeless:
             self.say(f"their namespace is not there: {', '.join(homeless)}")
+
+
+@contextlib.contextmanager
+def _told_what_now() -> t.Iterator[None]:
+    """Adds to an error how things stand and what to do."""
+    try:
+        yield
+    except (ApplyError, BackupError, KubeError, WaitError) as error:
+        raise BackupError(f"{error}. The restore did not come to its end, and what uses the data stays stopped. Mend the cause and run the same "
+                          "again; or run site.yml, which starts everything with the data as they are") from error
 
 
 def _specs(plan: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:

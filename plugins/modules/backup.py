@@ -23,8 +23,8 @@ extends_documentation_fragment:
 options:
   state:
     description:
-      - V(made) seals the Secrets and makes a backup. V(sealed) only seals them, for backups on a schedule; without a passphrase it removes
-        those that were sealed.
+      - V(made) seals the Secrets and makes a backup. V(sealed) only seals them, for backups on a schedule. Without a passphrase those that
+        were sealed last stay, and the run says of when they are.
       - V(listed) returns what there is. V(fetched) copies a backup to the controller.
     type: str
     choices: [sealed, made, listed, fetched]

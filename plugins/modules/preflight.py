@@ -46,7 +46,7 @@ options:
     choices: [json, table]
     default: json
   rights_dest:
-    description: File on the controller for roles that give the account the rights that it lacks. Empty when it has all.
+    description: File on the controller for roles that give the account all rights that runs need, those that it has already too.
     type: path
   show:
     description: Print the report as a table.

@@ -15,15 +15,17 @@ description:
   - O(state=checked) reads a whole backup, compares it with its manifest, and says what a restore would do. It changes nothing.
   - O(state=restored) stops the components that use the data, and restores it by a Job. Each database is restored in one transaction, so
     it is as before or as in the backup, whatever happens. What is not in the backup is deleted from buckets last. Then their Jobs are
-    removed, so that the next run of the platform makes migrations and proofs anew.
-  - O(state=started) starts what was stopped and the platform's run did not start by itself.
+    removed, so that the next run of the platform makes migrations and proofs anew. Where an earlier restore of the same backup did not come
+    to its end, it goes on from there, or does it again when anything has used the data since.
+  - O(state=awaited) is for runs of the platform. It looks for a restore that did not come to its end, and waits while its Job still works.
+  - O(state=started) starts what was stopped and the platform's run did not start by itself, and waits until it is ready.
 extends_documentation_fragment:
   - openmlops.platform.connection
 options:
   state:
     description: Which step is done.
     type: str
-    choices: [checked, restored, started]
+    choices: [checked, restored, awaited, started]
     required: true
   namespace:
     description: Namespace of the backups.
@@ -75,7 +77,7 @@ options:
     default: 21600.0
 attributes:
   check_mode:
-    description: Stops and restores nothing. Checking starts the pod that reads, and removes it.
+    description: Stops and restores nothing. Checking starts the pod that reads, and removes it; where that pod could not run yet, it says so.
     support: full
   diff_mode:
     description: There is nothing to show.
@@ -113,4 +115,8 @@ components:
   returned: with state checked
   type: list
   elements: str
+under_way:
+  description: The backup of a restore that did not come to its end; empty when there is none.
+  returned: with state awaited
+  type: str
 """

@@ -88,7 +88,9 @@ def test_a_small_account_is_told_what_it_lacks(cluster, small_account, tmp_path)
     # What `admin` may do in its own namespace is not among it.
     assert f"deployments.apps in namespace {SPACE}" not in lacking and f"secrets in namespace {SPACE}" not in lacking
     assert levels(document)["capacity"] == {"note"}  # nodes may not be listed
-    # What was written gives exactly that.
+    # What was written gives that, and what it had already: a second file must not take away what the first one gave.
+    roles = list(yaml.safe_load_all(rights.read_text()))
+    assert any("deployments" in rule["resources"] for obj in roles if obj["kind"] == "Role" for rule in obj["rules"])
     cluster.kubectl("apply", "-f", str(rights))
     try:
         again = json.loads(cluster.run("preflight", INVENTORY=str(small_account), OUTPUT="json", CLUSTER="").text)

@@ -182,6 +182,22 @@ def test_dumps_lie_on_the_volume_at_once(made):
     assert {environment(container)["WORK"] for container in containers(made["s3"]["job"]).values()} == {"/work"}
 
 
+def test_what_keeps_a_backup_is_all_that_the_platform_has(made):
+    for case in ("all", "only mlflow"):
+        guarded = json.loads(environment(containers(made[case]["job"])["backup"])["GUARDED"])
+        assert set(guarded) == {"secrets/secrets", "bucket/mlflow", "bucket/flows", *(
+            f"database/{name}" for name in ("kratos", "keto", "mlflow", "jupyterhub", "prefect", "feast"))}
+
+
+def test_without_being_chosen_it_is_there_on_demand(made):
+    assert made["defaults"]["plan"]["about"] == {"on_demand": True} and not made["all"]["plan"].get("about")
+
+
+def test_only_what_the_pods_have_the_keys_of_can_be_restored(made):
+    assert set(made["only mlflow"]["users"]) == {"databases/mlflow.dump", "buckets/mlflow.tar"}
+    assert not any(file.startswith("buckets/") for file in made["no buckets"]["users"])
+
+
 def test_who_is_stopped_for_what(made):
     assert made["all"]["users"] == {
         "databases/kratos.dump": ["ory"], "databases/keto.dump": ["ory"], "databases/mlflow.dump": ["mlflow"],

@@ -9,11 +9,29 @@ import re
 import typing as t
 
 NAME = re.compile(r"[0-9]{8}-[0-9]{6}")
+# As roles/backup/files/destination.py has it: such names are safe as paths on the controller.
+PART = re.compile(r"(databases|buckets)/[a-z0-9][a-z0-9._-]*|secrets\.sealed")
 Manifest = dict[str, t.Any]
 
 
 class BackupError(Exception):
     """A backup cannot be made, read or restored; the text says which, why, and what to do."""
+
+
+def flaw(manifest: t.Any) -> str:
+    """Returns why something is no manifest, or an empty text. Who writes to the destination must not write to the controller."""
+    if not isinstance(manifest, dict) or not NAME.fullmatch(str(manifest.get("name", ""))):
+        return "it has no name of a backup"
+    parts = manifest.get("parts")
+    if not isinstance(parts, list) or not isinstance(manifest.get("finished", ""), str):
+        return "it has no list of parts"
+    for part in parts:
+        known = isinstance(part, dict) and part.get("kind") in ("database", "bucket", "secrets")
+        if not known or not all(isinstance(part.get(key), kind) for key, kind in (("name", str), ("file", str), ("sha256", str), ("bytes", int))):
+            return "it has a part of another form"
+        if not PART.fullmatch(part["file"]) or (part["kind"] != "secrets" and not isinstance(part.get("component"), str)):
+            return "it names something else"
+    return ""
 
 
 def choose(manifests: list[Manifest], wanted: str) -> Manifest:
@@ -63,8 +81,9 @@ def obstacles(manifest: Manifest, chosen: list[Manifest], here: dict[str, str], 
         found.append("it was made by a newer version of this collection: update it")
     for part in chosen:
         if part["file"] not in users:
-            found.append(f"this inventory has no {part['kind']} {part['name']}: add {part['component']} to platform_components and run "
-                         "site.yml first, or name what is to be restored in platform_restore_components")
+            found.append(f"this inventory has no {part['kind']} {part['name']}, or backup_components or backup_buckets leave it out: add "
+                         f"{part['component']} to platform_components and run site.yml first, or name what is to be restored in "
+                         "platform_restore_components")
     for name in sorted({part["component"] for part in chosen}):
         theirs = (manifest.get("components") or {}).get(name, "")
         if name in here and newer(theirs, here[name]):
@@ -91,7 +110,7 @@ def table(manifests: list[Manifest]) -> str:
             rows.append((entry["name"], "-", "-", f"DAMAGED: {entry['damaged']}"))
             continue
         held = [f"{part['kind']} {part['name']}" if part["kind"] != "secrets" else "Secrets" for part in entry["parts"]]
-        rows.append((entry["name"], entry["finished"], size(sum(part["bytes"] for part in entry["parts"])), ", ".join(held)))
+        rows.append((entry["name"], entry.get("finished", "-"), size(sum(part["bytes"] for part in entry["parts"])), ", ".join(held)))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]).rstrip() for row in rows)
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.openmlops.platform.plugins.module_utils.backup.manifests import BackupError, Manifest, size
+from ansible_collections.openmlops.platform.plugins.module_utils.backup.manifests import BackupError, Manifest, flaw, size
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import pods
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import Object
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.readiness import condition
@@ -23,6 +24,28 @@ PORT = 8765  # roles/backup/files/reader.py
 MANIFEST = "manifest.json"
 _PIECE = 8 << 20  # bytes that one request carries
 _SAY_SECONDS = 10.0
+
+
+def lacking(cluster: Cluster, namespace: str, spec: Object) -> list[str]:
+    """Returns what a pod needs and what is not there, so that it would wait for it.
+
+    Args:
+        spec: of the pod.
+    """
+    if cluster.get("v1", "Namespace", namespace) is None:
+        return [f"namespace {namespace}"]
+    wanted: dict[tuple[str, str], None] = {}
+    for volume in spec.get("volumes") or []:
+        for field, key, kind in (("configMap", "name", "ConfigMap"), ("persistentVolumeClaim", "claimName", "PersistentVolumeClaim"),
+                                 ("secret", "secretName", "Secret")):
+            if field in volume and not volume[field].get("optional"):
+                wanted[(kind, volume[field][key])] = None
+    for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
+        for variable in container.get("env") or []:
+            secret = (variable.get("valueFrom") or {}).get("secretKeyRef")
+            if secret and not secret.get("optional"):
+                wanted[("Secret", secret["name"])] = None
+    return [f"{kind} {namespace}/{name}" for kind, name in wanted if cluster.get("v1", kind, name, namespace) is None]
 
 
 class Reader:
@@ -55,18 +78,27 @@ class Reader:
         self._remove()
 
     def manifests(self) -> list[Manifest]:
-        """Returns the manifests of all whole backups, the oldest first."""
-        return self._json("GET", "/backups")
+        """Returns the manifests of all whole backups, the oldest first; of one that is none, its name and why (``damaged``)."""
+        found = []
+        for entry in self._json("GET", "/backups"):
+            known = entry if isinstance(entry, dict) else {}
+            wrong = "" if known.get("name") and known.get("damaged") else flaw(entry)
+            found.append({"name": str(known.get("name", "?")), "damaged": f"its manifest cannot be read: {wrong}"} if wrong else entry)
+        return found
 
     def problems(self, name: str) -> list[str]:
         """Reads a whole backup and returns what is wrong with it."""
+        return self._awaited(lambda: self._json("GET", f"/backups/{name}/check"), f"backup {name} is read and compared with its manifest")["problems"]
+
+    def _awaited(self, ask: t.Callable[[], t.Any], what: str) -> t.Any:
+        """Asks until the answer is no longer that the work is under way."""
         started = said = time.monotonic()
-        while (found := self._json("GET", f"/backups/{name}/check"))["state"] == "running":
+        while (found := ask())["state"] == "running":
             if time.monotonic() - said >= _SAY_SECONDS:
                 said = time.monotonic()
-                self._say(f"{said - started:4.0f} s  backup {name} is read and compared with its manifest")
+                self._say(f"{said - started:4.0f} s  {what}")
             time.sleep(0.3)
-        return found["problems"]
+        return found
 
     def part(self, name: str, file: str) -> bytes:
         """Returns a small part."""
@@ -80,17 +112,26 @@ class Reader:
         """
         name = manifest["name"]
         target = folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        _private(target)
+        # While parts come, an older copy of the same backup is none.
+        (target / MANIFEST).unlink(missing_ok=True)
         for part in manifest["parts"]:
             path, found = target / part["file"], hashlib.sha256()
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with path.open("wb") as stream:
+            _private(path.parent)
+            with _opened(path) as stream:
                 for piece in self._pieces(name, part["file"]):
                     stream.write(piece)
                     found.update(piece)
+                stream.flush()
+                os.fsync(stream.fileno())
             if found.hexdigest() != part["sha256"]:
                 raise BackupError(f"{part['file']} of backup {name} did not arrive as it was written; run again")
             self._say(f"{path}: {size(part['bytes'])}")
-        (target / MANIFEST).write_bytes(self.part(name, MANIFEST))
+        unfinished = target / f".{MANIFEST}"
+        with _opened(unfinished) as stream:
+            stream.write(self.part(name, MANIFEST))
+        unfinished.replace(target / MANIFEST)
 
     def bring(self, folder: Path) -> str:
         """Copies a backup from the controller to the volume and returns its name; one that is there already stays.
@@ -101,9 +142,14 @@ class Reader:
         try:
             text = (folder / MANIFEST).read_text(encoding="utf-8")
             manifest = json.loads(text)
+            if wrong := flaw(manifest):
+                raise ValueError(f"{MANIFEST} cannot be read: {wrong}")
             name, parts = manifest["name"], manifest["parts"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise BackupError(f"platform_restore_folder: {folder} holds no whole backup: {error}") from error
+        absent = [part["file"] for part in parts if not (folder / part["file"]).is_file()]
+        if absent:
+            raise BackupError(f"platform_restore_folder: {folder} holds no whole backup: {', '.join(absent)} are missing")
         if name in [entry["name"] for entry in self.manifests()]:
             return name
         for part in parts:
@@ -113,9 +159,9 @@ class Reader:
                     self._json("PUT", f"/backups/{name}/{part['file']}", {"Range": f"bytes={start}-"}, piece)
                     start += len(piece)
             self._say(f"{part['file']}: {size(part['bytes'])} brought to the cluster")
-        damaged = self._json("POST", f"/backups/{name}", {}, text.encode())["damaged"]
-        if damaged:
-            raise BackupError(f"platform_restore_folder: {folder} is damaged: {', '.join(damaged)} differ from the manifest")
+        found = self._awaited(lambda: self._json("POST", f"/backups/{name}", {}, text.encode()), f"backup {name} is compared with its manifest")
+        if found["problems"]:
+            raise BackupError(f"platform_restore_folder: {folder} is damaged: {', '.join(found['problems'])} differ from the manifest")
         return name
 
     def _pieces(self, name: str, file: str) -> t.Iterator[bytes]:
@@ -132,7 +178,7 @@ class Reader:
 
     def _json(self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> t.Any:
         status, answer = self._client.ask(method, path, headers or {}, body)
-        if status not in (200, 409):
+        if status != 200:
             raise BackupError(f"{method} {path}: {answer[:300].decode(errors='replace') or status}")
         return json.loads(answer)
 
@@ -167,3 +213,14 @@ class Reader:
         deadline = time.monotonic() + 60.0
         while self._cluster.live(self._pod) is not None and time.monotonic() < deadline:
             time.sleep(0.2)
+
+
+def _private(folder: Path) -> None:
+    """Makes a folder that nobody else may enter; one that is there keeps its mode."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _opened(path: Path) -> t.BinaryIO:
+    """Opens a file for writing that nobody else may read, also when it was there with another mode."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")

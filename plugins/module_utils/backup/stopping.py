@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stops what uses data while that is restored, and starts it again.
 
-What was stopped is written down in the cluster first: a restore that is killed, and run again, still knows how it was.
+What was stopped is written down in the platform's own namespace first: a restore that is killed, and run again, still knows how it
+was, and so does each run of the platform.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def stop(cluster: Cluster, namespace: str, backup: str, running: list[Object], s
     """Stops workloads and waits until their pods are gone; returns how many were running.
 
     Args:
-        namespace: where it is written down how they were.
+        namespace: the platform's own, where it is written down how they were.
     """
     note = _read(cluster, namespace)
     before = {_key(entry): entry for entry in note.get("stopped", [])}
@@ -59,7 +60,9 @@ def stop(cluster: Cluster, namespace: str, backup: str, running: list[Object], s
         if value != stopped:
             fresh.append(obj)
             before[_key(entry)] = entry
-    _write(cluster, namespace, {"backup": backup, "stopped": list(before.values())})
+    # What was restored is still so only if nothing has used it since.
+    kept = note.get("restored", []) if note.get("backup") == backup and not fresh else []
+    _write(cluster, namespace, {"backup": backup, "stopped": list(before.values()), "restored": kept})
     for obj in fresh:
         field, stopped = _STOPS[obj["kind"]]
         cluster.patch_merge(obj, {"spec": {field: stopped}})
@@ -67,10 +70,20 @@ def stop(cluster: Cluster, namespace: str, backup: str, running: list[Object], s
     return len(fresh)
 
 
-def start(cluster: Cluster, namespace: str) -> list[str]:
-    """Starts what is still stopped, forgets the note, and returns the names of what was started."""
+def note_restored(cluster: Cluster, namespace: str, parts: list[str]) -> None:
+    """Writes down that these files of the backup are in place."""
+    _write(cluster, namespace, {**_read(cluster, namespace), "restored": parts})
+
+
+def restored(cluster: Cluster, namespace: str) -> list[str]:
+    """Returns the files of the backup that are in place, and that nothing has used since."""
+    return list(_read(cluster, namespace).get("restored", []))
+
+
+def start(cluster: Cluster, namespace: str) -> list[Object]:
+    """Starts what is still stopped, forgets the note, and returns what was started."""
     note = _read(cluster, namespace)
-    started = []
+    started: list[Object] = []
     for entry in note.get("stopped", []):
         field, stopped = _STOPS[entry["kind"]]
         obj = {"apiVersion": entry["api_version"], "kind": entry["kind"],
@@ -78,7 +91,7 @@ def start(cluster: Cluster, namespace: str) -> list[str]:
         live = cluster.live(obj)
         if live and (live.get("spec") or {}).get(field) == stopped:
             cluster.patch_merge(obj, {"spec": {field: entry["value"]}})
-            started.append(str(ref(obj)))
+            started.append(obj)
     if note:
         cluster.delete({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NOTE, "namespace": namespace}})
     return started
@@ -112,7 +125,7 @@ def _await_gone(cluster: Cluster, objects: list[Object], say: t.Callable[[str], 
             return
         now = time.monotonic()
         if now - started > _STOP_SECONDS:
-            raise BackupError(f"these pods do not end: {', '.join(left)}. Nothing was restored; end them and run again")
+            raise BackupError(f"these pods do not end: {', '.join(left)}")
         if now - said >= 10.0:
             say(f"waiting until these have ended: {', '.join(left[:5])}")
             said = now

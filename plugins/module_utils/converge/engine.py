@@ -327,8 +327,9 @@ class Engine:
     # -- records ---------------------------------------------------------------------------------------------------
 
     def unchosen(self, names: t.Iterable[str]) -> list[str]:
-        """Returns the components that are installed and not among these."""
-        return sorted(set(self._known()) - set(names))
+        """Returns the components that are installed and not among these, but for those that a playbook of their own brings."""
+        known = self._known()
+        return sorted(name for name in set(known) - set(names) if not known[name].about.get("on_demand"))
 
     def _known(self) -> dict[str, record.Record]:
         return record.read_all(self._cluster, self._space)

@@ -32,19 +32,22 @@ _HELM_SECONDS = 20.0
 
 
 def about_rights(cluster: Cluster, needs: Needs, space: str) -> tuple[list[Finding], set[rights.Right]]:
-    """Returns what is to be said of rights, and those that are missing."""
+    """Returns what is to be said of rights, and all that a run needs, whether the account has them or not."""
     unknown: dict[str, None] = {}
 
     def resource(api_version: str, kind: str) -> tuple[str, str, bool] | None:
-        if not cluster.serves(api_version, kind):
-            unknown[kind] = None
-            return None
-        served = cluster.resource(api_version, kind)
-        return api_version.rpartition("/")[0], served.plural, served.namespaced
+        group = api_version.rpartition("/")[0]
+        if cluster.serves(api_version, kind):
+            served = cluster.resource(api_version, kind)
+            return group, served.plural, served.namespaced
+        if (group, kind) in needs.defined:
+            return group, *needs.defined[(group, kind)]
+        unknown[kind] = None
+        return None
 
     wanted = rights.needed(needs, space, resource)
     missing = rights.lacking(cluster, wanted)
-    return [*rights.findings(missing, len(wanted)), *(rights.unasked(list(unknown)) if missing else [])], missing
+    return [*rights.findings(missing, len(wanted)), *(rights.unasked(list(unknown)) if missing else [])], wanted
 
 
 def about_constraints(cluster: Cluster, needs: Needs) -> list[Finding]:

@@ -36,6 +36,12 @@ class Needs:
     promised: tuple[tuple[str, str], ...] = ()
     # Namespaces whose service account `default` is made to name the pull secret.
     accounts: tuple[str, ...] = ()
+    # By (group, kind) of what comes with the definitions: plural, and whether it is namespaced.
+    defined: dict[tuple[str, str], tuple[str, bool]] = dataclasses.field(default_factory=dict)
+    # Each component with its namespace.
+    components: tuple[tuple[str, str], ...] = ()
+    # What components' programs or users make and a removal takes away (Plan.offspring).
+    offspring: tuple[dict[str, t.Any], ...] = ()
 
 
 def collect(plans: list[Plan], rendered: dict[str, list[Object]], space: str) -> Needs:
@@ -65,6 +71,7 @@ def collect(plans: list[Plan], rendered: dict[str, list[Object]], space: str) ->
     objects += [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": str(secret["name"]),
                  "namespace": str(secret.get("namespace", plan.namespace))}} for plan in plans for secret in plan.secrets]
     crds = [obj for obj in objects if obj["kind"] == "CustomResourceDefinition"]
+    defined = {**_defined(crds), **{pair: how for text in texts for pair, how in _named_kinds(text)}}
     spaces = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "Namespace"} | {
         obj["metadata"]["namespace"] for obj in objects if obj["metadata"].get("namespace")}
     return Needs(
@@ -72,25 +79,34 @@ def collect(plans: list[Plan], rendered: dict[str, list[Object]], space: str) ->
         tuple(dict.fromkeys([*names, *(obj["metadata"]["name"] for obj in crds)])),
         tuple(dict.fromkeys((release.namespace, release.name) for release in releases)),
         tuple(sorted(spaces | {release.namespace for release in releases} | {space})),
-        tuple(dict.fromkeys([*_promised(crds), *(pair for text in texts for pair in _named_kinds(text))])),
+        tuple(defined),
         tuple(sorted({str(secret["namespace"]) for plan in plans for secret in plan.secrets if secret["name"] == logins.SECRET})),
+        defined,
+        tuple(dict.fromkeys((plan.component, plan.namespace) for plan in plans)),
+        tuple(entry for plan in plans for entry in plan.offspring),
     )
 
 
-def _promised(crds: list[Object]) -> list[tuple[str, str]]:
-    return [(obj["spec"]["group"], obj["spec"]["names"]["kind"]) for obj in crds if isinstance(obj.get("spec"), dict)]
+def _defined(crds: list[Object]) -> dict[tuple[str, str], tuple[str, bool]]:
+    return {
+        (obj["spec"]["group"], obj["spec"]["names"]["kind"]): (obj["metadata"]["name"].partition(".")[0], obj["spec"].get("scope") != "Cluster")
+        for obj in crds if isinstance(obj.get("spec"), dict)
+    }
 
 
-def _named_kinds(text: str) -> t.Iterator[tuple[str, str]]:
-    """Yields group and kind of the definitions in a manifest of megabytes, without parsing it."""
+def _named_kinds(text: str) -> t.Iterator[tuple[tuple[str, str], tuple[str, bool]]]:
+    """Yields group and kind, plural and scope of the definitions in a manifest of megabytes, without parsing it."""
     for name, document in definitions.by_name([text]).items():
         kind = ""
         inside = False
+        cluster_wide = False
         for line in document.splitlines():
             if line == "  names:":
                 inside = True
-            elif inside and line.startswith("    kind:"):
+            elif inside and not kind and line.startswith("    kind:"):
                 kind = line.partition(":")[2].strip().strip("\"'")
-                break
+            elif line.startswith("  scope:"):
+                cluster_wide = line.partition(":")[2].strip().strip("\"'") == "Cluster"
         if kind:
-            yield name.partition(".")[2], kind
+            plural, _dot, group = name.partition(".")
+            yield (group, kind), (plural, not cluster_wide)

@@ -141,10 +141,12 @@ class Claim:
         os.close(folder)
 
     def delete(self, name):
-        # Under another name first: what is half deleted is no backup.
+        # Under another name first: what is half deleted is no backup. Another Job may be at the same.
         doomed = self._data / f".deleted-{name}"
-        os.rename(self._data / name, doomed)
-        shutil.rmtree(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self._data / name, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
     def forget(self, name):
         """Removes what an earlier attempt of this very backup left."""
@@ -264,15 +266,27 @@ def destination(env=os.environ):
     return Bucket(client, env["S3_BUCKET"], env.get("S3_PREFIX", ""))
 
 
+def read(text, name):
+    """Returns the manifest that a text is.
+
+    Raises:
+        ValueError: when it is none, or that of another backup.
+    """
+    try:
+        manifest = json.loads(text)
+        if manifest["name"] != name or not all(PART.fullmatch(part["file"]) for part in manifest["parts"]):
+            raise ValueError("it names something else")
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+    return manifest
+
+
 def problems(place, name):
     """Returns what is wrong with a backup, one sentence for each; empty when every part is as it was written."""
     try:
-        manifest = json.loads(place.manifest_text(name))
-        parts = manifest["parts"]
-        if manifest["name"] != name or not all(PART.fullmatch(part["file"]) for part in parts):
-            raise ValueError("it names something else")
-    except (ValueError, KeyError, TypeError) as error:
-        return [f"its manifest cannot be read: {type(error).__name__}: {error}"]
+        parts = read(place.manifest_text(name), name)["parts"]
+    except ValueError as error:
+        return [f"its manifest cannot be read: {error}"]
     found = []
     for part in parts:
         try:

@@ -4,9 +4,10 @@
 """Makes a backup whole: takes the dumps that the containers before this one wrote, packs the buckets, adds the sealed Secrets, reads
 everything back, and writes the manifest. Then removes backups that are too many. Runs as the last container of a backup's pod.
 
-Reads NAME (empty: the time), KEEP, WORK (folder of the dumps), DATABASES and BUCKETS (JSON: name and component), ABOUT (JSON, goes into
-the manifest), SEALED (path of the sealed Secrets, may be missing), for each bucket i BUCKET_i_ENDPOINT, _REGION, _NAME, _ACCESS_KEY_ID,
-_SECRET_ACCESS_KEY, and what destination.py reads. The last line of its log is the manifest.
+Reads NAME (empty: the time), KEEP, GUARDED (JSON: the parts that this platform has, as kind/name), WORK (folder of the dumps), DATABASES and
+BUCKETS (JSON: name and component), ABOUT (JSON, goes into the manifest), SEALED (path of the sealed Secrets, may be missing), for each
+bucket i BUCKET_i_ENDPOINT, _REGION, _NAME, _ACCESS_KEY_ID, _SECRET_ACCESS_KEY, and what destination.py reads. The last line of its log is
+the manifest, with `remarks` on what else was done.
 """
 
 import datetime
@@ -17,7 +18,7 @@ import sys
 from pathlib import Path
 
 import bucket_archive
-from destination import BLOCK, Hashed, destination, digest, s3
+from destination import BLOCK, Hashed, destination, digest, read, s3
 
 
 def bucket_client(index, env):
@@ -64,13 +65,44 @@ def make(place, name, env, client_of=bucket_client):
     return manifest
 
 
-def retain(place, keep, name):
-    """Deletes the oldest backups beyond ``keep``, never the one just made; returns their names."""
-    others = [other for other in place.names() if other != name]
-    doomed = others[:max(len(others) - (keep - 1), 0)]
+def retain(place, keep, name, guarded):
+    """Deletes each backup of which ``keep`` newer ones hold all that it holds, never the one just made; returns their names.
+
+    So backups of one component, or without buckets or Secrets, take nothing away from those that hold more.
+
+    Args:
+        guarded: parts that this platform has, as ``kind/name``; nothing else keeps a backup.
+    """
+    order = [*(other for other in place.names() if other != name), name]
+    holds = {other: held(place, other) & set(guarded) for other in order}
+    doomed = [other for number, other in enumerate(order)
+              if sum(holds[other] <= holds[newer] for newer in order[number + 1:]) >= keep]
     for other in doomed:
         place.delete(other)
     return doomed
+
+
+def held(place, name):
+    """Returns the parts of a backup, as ``kind/name``; none when its manifest is none. That it is not to be had is an error."""
+    text = place.manifest_text(name)
+    try:
+        return {f"{part.get('kind')}/{part.get('name')}" for part in read(text, name)["parts"]}
+    except ValueError:
+        return set()
+
+
+def tidy(place, name, env):
+    """Deletes what is not kept; returns what was done, and what could not be. The backup is whole whatever happens here."""
+    said = []
+    try:
+        for other in retain(place, int(env["KEEP"]), name, json.loads(env["GUARDED"])):
+            said.append(f"backup {other} is deleted: {env['KEEP']} newer ones hold the same")
+        left = place.sweep()
+        if left:
+            said.append(f"the remains of {left} interrupted backups are deleted")
+    except Exception as error:  # a key that may not delete is a good one for backups
+        said.append(f"older backups could not be deleted: {type(error).__name__}: {error}")
+    return said
 
 
 def now():
@@ -84,12 +116,7 @@ def main(env=os.environ):
         manifest = json.loads(place.manifest_text(name))  # an earlier attempt had got so far
     else:
         manifest = make(place, name, env)
-    for other in retain(place, int(env["KEEP"]), name):
-        print(f"backup {other} is deleted: {env['KEEP']} are kept", flush=True)
-    left = place.sweep()
-    if left:
-        print(f"the remains of {left} interrupted backups are deleted", flush=True)
-    print(json.dumps(manifest, sort_keys=True), flush=True)
+    print(json.dumps({**manifest, "remarks": tidy(place, name, env)}, sort_keys=True), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ GET /backups                     manifests of all backups
 GET /backups/NAME/check          {"state": "running" | "whole" | "damaged", "problems": [...]}
 GET /backups/NAME/PART           a part, or the bytes of it that the header Range names (bytes=A-B)
 PUT /backups/NAME/PART           appends to a part of a backup that is brought here; the header Range (bytes=A-) says where it goes on
-POST /backups/NAME               that backup is whole: its manifest is the body; refused when a part is not as it says
+POST /backups/NAME               that backup is whole: its manifest is the body; compares its parts, as check does, and publishes it; ask again
+                                 while the answer is {"state": "running"}
 """
 
 import json
@@ -15,32 +16,51 @@ import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from destination import MANIFEST, NAME, PART, Claim, destination, digest, problems
+from destination import MANIFEST, NAME, PART, Claim, destination, digest, problems, read
 
 PORT = 8765
 PATH = re.compile(rf"/backups/(?P<name>{NAME.pattern})(/(?P<part>check|{MANIFEST}|{PART.pattern}))?")
 
 
 class Checks:
-    """Checks backups, one thread for each."""
+    """Checks backups, one thread for each: reading them takes longer than a request may."""
 
     def __init__(self, place):
         self._place, self._found, self._lock = place, {}, threading.Lock()
 
     def state(self, name):
         """Returns how far the check of a backup is; the first call starts it."""
-        with self._lock:
-            if name not in self._found:
-                self._found[name] = {"state": "running", "problems": []}
-                threading.Thread(target=self._work, args=(name,), daemon=True).start()
-            return self._found[name]
+        return self._once(name, lambda: problems(self._place, name) if name in self._place.names() else ["there is no backup of this name"])
 
-    def _work(self, name):
+    def taken(self, name, text):
+        """Returns how far the check of a backup that was brought here is; when it is whole it is published."""
+        return self._once((name, text), lambda: self._take(name, text))
+
+    def _take(self, name, text):
+        if name in self._place.names():
+            return []
+        wrong = []
+        for part in read(text, name)["parts"]:
+            with self._place.reading_back(name, part["file"]) as stream:
+                if digest(stream) != (part["bytes"], part["sha256"]):
+                    wrong.append(part["file"])
+        if not wrong:
+            self._place.publish(name, text)
+        return wrong
+
+    def _once(self, key, look):
+        with self._lock:
+            if key not in self._found:
+                self._found[key] = {"state": "running", "problems": []}
+                threading.Thread(target=self._work, args=(key, look), daemon=True).start()
+            return self._found[key]
+
+    def _work(self, key, look):
         try:
-            found = problems(self._place, name) if name in self._place.names() else ["there is no backup of this name"]
+            found = look()
         except Exception as error:  # whatever the destination raises is told
             found = [f"it cannot be read: {type(error).__name__}: {error}"]
-        self._found[name] = {"state": "damaged" if found else "whole", "problems": found}
+        self._found[key] = {"state": "damaged" if found else "whole", "problems": found}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -91,14 +111,7 @@ class Handler(BaseHTTPRequestHandler):
         text = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if not found or found["part"] or not isinstance(self.place, Claim):
             return self._json(404, {"error": "only a volume takes backups that are brought to it"})
-        name, wrong = found["name"], []
-        for part in json.loads(text)["parts"]:
-            with self.place.reading_back(name, part["file"]) as stream:
-                if digest(stream) != (part["bytes"], part["sha256"]):
-                    wrong.append(part["file"])
-        if not wrong:
-            self.place.publish(name, text)
-        return self._json(409 if wrong else 200, {"damaged": wrong})
+        return self._json(200, self.checks.taken(found["name"], text))
 
     def _range(self):
         found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "bytes=0-"))
@@ -123,8 +136,8 @@ class Handler(BaseHTTPRequestHandler):
 def manifest(place, name):
     """Returns a backup's manifest, or its name and what is wrong with it."""
     try:
-        return json.loads(place.manifest_text(name))
-    except ValueError as error:
+        return read(place.manifest_text(name), name)
+    except Exception as error:  # one that cannot be read must not hide the others
         return {"name": name, "damaged": f"its manifest cannot be read: {error}"}
 
 

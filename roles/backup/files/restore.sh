@@ -9,7 +9,8 @@ until pg_isready --quiet --timeout=3; do
     [ "$tries" -lt 60 ] || { echo "PostgreSQL at $PGHOST:$PGPORT does not answer" >&2; exit 1; }
     sleep 1
 done
-run() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 "$@"; }
+# Terse: the context of an error would be a row of the data, which has no place in a log.
+run() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --set=VERBOSITY=terse --set=SHOW_CONTEXT=never "$@"; }
 
 if pg_restore --list "$file" | grep -q '^[0-9].* BLOBS\{0,1\} '; then
     echo "the dump of $DATABASE holds large objects, which are not supported; the database is as it was" >&2

@@ -21,6 +21,7 @@ from ansible_collections.openmlops.platform.plugins.module_utils.backup.manifest
 from ansible_collections.openmlops.platform.plugins.module_utils.backup.sealing import SealError
 from ansible_collections.openmlops.platform.plugins.module_utils.converge import record
 from ansible_collections.openmlops.platform.plugins.module_utils.converge.objects import LABELS
+from ansible_collections.openmlops.platform.plugins.module_utils.kube.errors import Unreachable
 from ansible_collections.openmlops.platform.plugins.plugin_utils import platform_action
 from ansible_collections.openmlops.platform.tests.unit.converge.fakes import FakeCluster, manifest
 
@@ -78,6 +79,9 @@ def cluster(monkeypatch):
     return found
 
 
+WAITER = mock.MagicMock()
+
+
 def act(module, variables=None, check=False, **args):
     """Runs an action; returns its result and what it said."""
     task = mock.MagicMock(args={"namespace": "backup", **args}, check_mode=check, diff=True, async_val=0)
@@ -85,6 +89,7 @@ def act(module, variables=None, check=False, **args):
     found = module.ActionModule(task, mock.MagicMock(), mock.MagicMock(), DataLoader(), templar, mock.MagicMock())
     said = []
     found.say = said.append
+    found.waiter = lambda *_args: WAITER
     return found.run(task_vars=variables or {}), "\n".join(said)
 
 
@@ -126,7 +131,8 @@ def reader(monkeypatch):
 def ran(monkeypatch):
     """The Jobs that were run."""
     found = []
-    monkeypatch.setattr(jobs, "run", lambda cluster, job, waiter: found.append(job) or ["done", json.dumps(MANIFEST)])
+    monkeypatch.setattr(jobs, "run", lambda cluster, job, waiter, afresh=False: found.append(job) or ["done", json.dumps(
+        {**MANIFEST, "remarks": ["backup 20250101-000000 is deleted"]})])
     return found
 
 
@@ -170,10 +176,19 @@ def test_parts():
 @pytest.mark.parametrize(("here", "users", "change", "message"), [
     ({"mlflow": "3.17.2"}, USERS, {}, None), ({"mlflow": "3.18.0"}, USERS, {}, None), ({}, USERS, {}, None),
     ({"mlflow": "3.9.9"}, USERS, {}, "mlflow was 3.17.2 when the backup was made, and is 3.9.9 here"),
-    ({}, {"databases/mlflow.dump": []}, {}, "no bucket flows: add prefect"), ({}, USERS, {"schema": 2}, "newer version of this collection")])
+    ({}, {"databases/mlflow.dump": []}, {}, "no bucket flows, or backup_components or backup_buckets leave it out: add prefect"), ({}, USERS, {"schema": 2}, "newer version of this collection")])
 def test_obstacles(here, users, change, message):
     found = manifests.obstacles({**MANIFEST, **change}, manifests.parts(MANIFEST, []), here, users)
     assert (found == []) if message is None else (len(found) == 1 and message in found[0])
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({}, ""), ({"name": "../../etc"}, "no name"), ({"parts": "x"}, "no list"), ({"parts": [{}]}, "another form"),
+    ({"parts": [{**MANIFEST["parts"][0], "file": "databases/../../../root/.bashrc"}]}, "names something else"),
+    ({"parts": [{**MANIFEST["parts"][0], "bytes": "1"}]}, "another form")])
+def test_what_is_no_manifest(change, message):
+    assert message in manifests.flaw({**MANIFEST, **change}) and bool(manifests.flaw({**MANIFEST, **change})) == bool(message)
+    assert manifests.flaw([])
 
 
 def test_table():
@@ -218,7 +233,7 @@ JOB = {"metadata": {"name": "backup-20260102-030405"}}
 def test_a_backup_without_a_passphrase_says_what_is_missing(cluster, ran, tmp_path):
     result, said = act(backup, state="made", job=JOB, dest=str(tmp_path / "m.json"))
     assert result["changed"] and ran == [JOB] and result["backups"][0]["name"] == MANIFEST["name"]
-    assert "Secrets are NOT in the backup" in said and "not in it: homes" in said
+    assert "Secrets are NOT in the backup" in said and "not in it: homes" in said and "20250101-000000 is deleted" in said
     assert cluster.find("Secret", "backup-sealed", "backup") is None
     assert json.loads((tmp_path / "m.json").read_text())["backups"] == [MANIFEST]
 
@@ -232,8 +247,55 @@ def test_secrets_are_sealed_once(cluster, ran):
     assert opened["postgresql/mlflow-owner"]["data"]["password"] == text(VALUE)
     assert act(backup, variables, state="sealed")[0]["changed"] is False
     assert act(backup, {"backup_passphrase": WORD + "2"}, state="sealed")[0]["changed"] is True
-    assert act(backup, {}, state="sealed")[0]["changed"] is True and cluster.find("Secret", "backup-sealed", "backup") is None
+    assert act(backup, {"backup_passphrase": WORD}, check=True, state="sealed")[0]["changed"] is True
+
+
+def test_a_run_without_the_passphrase_takes_no_secrets_out_of_scheduled_backups(cluster, ran):
+    act(backup, {"backup_passphrase": WORD}, state="sealed")
+    sealed = cluster.find("Secret", "backup-sealed", "backup")
+    for state in ({"state": "sealed"}, {"state": "made", "job": JOB}):
+        result, said = act(backup, {}, **state)
+        assert f"stay those sealed at {sealed['metadata']['annotations']['openmlops.io/sealed-at']}" in said and "NOT" not in said
+    assert cluster.find("Secret", "backup-sealed", "backup") == sealed
     assert act(backup, {}, state="sealed")[0]["changed"] is False
+
+
+@pytest.mark.parametrize(("variables", "changed"), [({}, False), ({"backup_passphrase": WORD}, True)])
+def test_check_mode_where_no_cluster_is_yet(monkeypatch, variables, changed):
+    def refuse(_args):
+        raise Unreachable(0, "NoKubeconfig", "no file")
+
+    monkeypatch.setattr(platform_action, "connect", refuse)
+    assert act(backup, variables, check=True, state="sealed")[0] == {"changed": changed}
+    assert act(restore, variables, check=True, state="awaited")[0] == {"changed": False, "under_way": ""}
+    for module, state in ((backup, "sealed"), (restore, "awaited")):
+        with pytest.raises(AnsibleActionFail, match="no file"):
+            act(module, variables, state=state)
+
+
+def test_no_backup_of_data_that_are_half_restored(cluster, reader, ran):
+    act(restore, **DO)
+    with pytest.raises(AnsibleActionFail, match="restore of 20260102-030405 did not come to its end"):
+        act(backup, state="made", job=JOB)
+    act(restore, state="started")
+    act(backup, state="made", job=JOB)
+
+
+def test_what_a_pod_would_wait_for_is_told_at_once(cluster, reader, ran):
+    spec = {"volumes": [{"configMap": {"name": "code"}}, {"persistentVolumeClaim": {"claimName": "backups"}}, {"emptyDir": {}},
+                        {"secret": {"secretName": "sealed", "optional": True}}],
+            "containers": [{"env": [{"name": "A", "value": "x"}, {"name": "B", "valueFrom": {"secretKeyRef": {"name": "backup-destination", "key": "k"}}},
+                                    {"name": "C", "valueFrom": {"secretKeyRef": {"name": "other", "key": "k", "optional": True}}}]}]}
+    named = "ConfigMap backup/code, PersistentVolumeClaim backup/backups, Secret backup/backup-destination"
+    with pytest.raises(AnsibleActionFail, match=f"backups need {named}"):
+        act(backup, state="made", job={"metadata": {"name": "x"}, "spec": {"template": {"spec": spec}}})
+    checked = {**CHECK, "reader": {"kind": "Pod", "spec": spec}, "name": "latest"}
+    with pytest.raises(AnsibleActionFail, match=f"reads backups needs {named}"):
+        act(restore, **checked)
+    result, said = act(restore, check=True, **checked)
+    assert result["name"] == "" and named in said
+    _result, said = act(restore, check=True, **{**checked, "namespace": "nowhere"})
+    assert "namespace nowhere" in said and ran == [] and replicas(cluster) == 3
 
 
 def test_check_mode_makes_nothing(cluster, ran):
@@ -310,13 +372,13 @@ def replicas(cluster):
 def test_what_uses_the_data_is_stopped_and_its_jobs_go(cluster, reader, monkeypatch):
     seen = []
     monkeypatch.setattr(jobs, "run", lambda *_args: seen.append((replicas(cluster), cluster.find("CronJob", "clean", "mlflow")["spec"]["suspend"],
-                                                                 stopping.under_way(cluster, "backup"))) or [])
+                                                                 stopping.under_way(cluster, "openmlops"))) or [])
     act(restore, **DO)
     assert seen == [(0, True, "20260102-030405")]
     assert cluster.find("Job", "mlflow-migration", "mlflow") is None and cluster.find("ConfigMap", "settings", "mlflow")
     result, _said = act(restore, state="started")
     assert result["changed"] and replicas(cluster) == 3 and cluster.find("CronJob", "clean", "mlflow")["spec"]["suspend"] is False
-    assert stopping.under_way(cluster, "backup") == "" and act(restore, state="started")[0]["changed"] is False
+    assert WAITER.wait.call_args[0][0] and stopping.under_way(cluster, "openmlops") == "" and act(restore, state="started")[0]["changed"] is False
 
 
 def test_a_restore_that_breaks_off_still_knows_how_it_was(cluster, reader, monkeypatch):
@@ -325,12 +387,93 @@ def test_a_restore_that_breaks_off_still_knows_how_it_was(cluster, reader, monke
 
     monkeypatch.setattr(jobs, "run", fail)
     for _attempt in range(2):
-        with pytest.raises(AnsibleActionFail, match="killed"):
+        with pytest.raises(AnsibleActionFail, match="killed. The restore did not come to its end, and what uses the data stays stopped"):
             act(restore, **DO)
     assert replicas(cluster) == 0 and cluster.find("Job", "mlflow-migration", "mlflow")
     assert "did not come to its end" in act(restore, **CHECK)[1]
+    result, said = act(restore, state="awaited")
+    assert result["under_way"] == "20260102-030405" and "starts what was stopped" in said
     act(restore, state="started")
     assert replicas(cluster) == 3
+
+
+@pytest.fixture
+def jobs_run(monkeypatch):
+    """Whether each Job was run afresh."""
+    found = []
+    monkeypatch.setattr(jobs, "run", lambda cluster, job, waiter, afresh=False: found.append(afresh) or [])
+    return found
+
+
+def test_a_restore_that_was_killed_after_the_data_goes_on_behind_them(cluster, reader, jobs_run, monkeypatch):
+    """Its Secrets are back already, so the pods of another Job would have passwords that are no longer right."""
+    monkeypatch.setattr(restore, "delete_objects", mock.Mock(side_effect=BackupError("killed")))
+    with pytest.raises(AnsibleActionFail, match="killed"):
+        act(restore, **DO)
+    assert "did not come" not in act(restore, state="awaited")[1]  # the data are in place: the run brings the rest
+    monkeypatch.undo()
+    monkeypatch.setattr(platform_action, "connect", lambda _args: cluster)
+    monkeypatch.setattr(jobs, "run", lambda *_args: pytest.fail("the data are in place"))
+    _result, said = act(restore, **DO)
+    assert "in place already" in said and jobs_run == [True] and cluster.find("Job", "mlflow-migration", "mlflow") is None
+    assert replicas(cluster) == 0
+
+
+def test_data_that_were_used_since_are_restored_again(cluster, reader, jobs_run):
+    act(restore, **DO)
+    cluster.patch_merge(manifest("Deployment", "mlflow", "mlflow"), {"spec": {"replicas": 2}})
+    act(restore, **DO)  # somebody started it: what its Job did may no longer be so
+    act(restore, **{**DO, "parts": ["databases/other.dump"]})
+    act(restore, **{**DO, "name": "20260101-030405"})
+    assert jobs_run == [True, True, False, True]
+    act(restore, state="started")
+    assert replicas(cluster) == 2
+
+
+def test_a_restore_is_not_taken_for_done_by_a_job_of_last_week(cluster):
+    job = manifest("Job", "restore-x", "backup", spec={"template": {}})
+    cluster.put({**job, "status": {"conditions": [{"type": "Complete", "status": "True"}]}})
+    uid = cluster.find("Job", "restore-x", "backup")["metadata"]["uid"]
+    seen = []
+    waiter = mock.MagicMock()
+    waiter.wait.side_effect = lambda _objects: seen.append(cluster.find("Job", "restore-x", "backup")["metadata"]["uid"])
+    jobs.run(cluster, job, waiter, True)
+    assert seen != [uid] and len(seen) == 1
+
+
+@pytest.mark.parametrize(("name", "state", "waits"), [
+    ("backup-20260101-000000", {}, True), ("backup-20260101-000000", {"conditions": [{"type": "Failed", "status": "True"}]}, False),
+    ("restore-20260101-000000", {}, True), ("restore-20260102-030405", {}, False)])
+def test_other_jobs_end_before_anything_is_stopped(cluster, reader, jobs_run, name, state, waits):
+    labels = {"openmlops.io/component": "backup"}
+    cluster.put(manifest("Job", name, "backup", metadata={"labels": labels}, spec={}, status=state))
+    if not waits:
+        act(restore, **DO)
+        return
+    with pytest.raises(AnsibleActionFail, match=f"still work: {name}. Nothing was changed"):
+        act(restore, {"platform_lock_timeout": 0}, **DO)
+    assert replicas(cluster) == 3 and jobs_run == []
+
+
+def test_a_run_of_the_platform_waits_for_the_job_of_a_restore(cluster, reader, jobs_run):
+    assert act(restore, state="awaited")[0]["under_way"] == ""
+    stopping.stop(cluster, "openmlops", "20260102-030405", [], lambda _line: None)
+    labels = {"openmlops.io/component": "backup"}
+    cluster.put(manifest("Job", "backup-1", "backup", metadata={"labels": labels}, spec={}))
+    assert act(restore, {"platform_lock_timeout": 0}, state="awaited")[0]["under_way"]
+    cluster.put(manifest("Job", "restore-20260102-030405", "backup", metadata={"labels": labels}, spec={}))
+    with pytest.raises(AnsibleActionFail, match="kubectl delete job -n backup restore-20260102-030405"):
+        act(restore, {"platform_lock_timeout": 0}, state="awaited")
+    assert act(restore, {"platform_lock_timeout": 0}, check=True, state="awaited")[0]["under_way"]
+
+
+def test_a_schedule_rests_while_data_are_restored(cluster, reader, jobs_run):
+    cluster.put(record.as_object(record.Record("backup", "backup", {}, (record.Member("batch/v1", "CronJob", "backup", "backup"),)), "openmlops"))
+    cluster.put(manifest("CronJob", "backup", "backup", api_version="batch/v1", spec={"schedule": "* * * * *"}))
+    act(restore, **DO)
+    assert cluster.find("CronJob", "backup", "backup")["spec"]["suspend"] is True
+    act(restore, state="started")
+    assert cluster.find("CronJob", "backup", "backup")["spec"]["suspend"] is False
 
 
 def test_what_the_platforms_run_started_stays_as_it_is(cluster, reader, ran):

@@ -140,3 +140,10 @@ def test_large_objects_are_refused_at_both_ends(server, ask, dumped):
     ask("select lo_unlink(oid) from pg_largeobject_metadata")
     assert done.returncode == 1 and "large objects" in done.stderr
     assert ask("select to_regclass('later.newer')") == "later.newer"
+
+
+def test_an_error_shows_no_row_of_the_data(server, ask, dumped):
+    ask("create table keys (word text check (coalesce(current_setting('my.mode', true), '') <> 'strict')); insert into keys values ('geheim')")
+    assert server("sh", "dump.sh").returncode == 0
+    done = server("sh", "restore.sh", PGOPTIONS="-c my.mode=strict")
+    assert done.returncode != 0 and "keys" in done.stderr and "geheim" not in done.stdout + done.stderr

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+ALL = ["database/mlflow", "bucket/mlflow", "secrets/secrets"]
 OBJECTS = {"1/model/MLmodel": b"flavors", "folder/": b"", "a b/ü+%2F?.bin": os.urandom(5000), "/slash": b"x", "../up": b"y", "l" * 900: b"long"}
 
 
@@ -110,9 +111,48 @@ def test_the_oldest_go_and_never_the_new_one(make, place, programs):
     for name in names:
         make(name)
     # The clock went back: the new one has the smallest name.
-    assert programs("make_backup").retain(place, 3, names[0]) == names[1:3]
+    assert programs("make_backup").retain(place, 3, names[0], ALL) == names[1:3]
     assert place.names() == [names[0], *names[3:]]
-    assert programs("make_backup").retain(place, 3, names[4]) == []
+    assert programs("make_backup").retain(place, 3, names[4], ALL) == []
+
+
+def test_a_backup_that_holds_more_than_the_newer_ones_stays(make, place, programs):
+    retain, names = programs("make_backup").retain, [f"2026010{day}-000000" for day in range(1, 6)]
+    make(names[0])
+    for name in names[1:4]:
+        make(name, sealed=b"")
+    assert retain(place, 2, names[3], ALL) == [names[1]]
+    make(names[4])
+    assert retain(place, 2, names[4], ALL) == [names[2]] and names[0] in place.names()
+    make("20260106-000000")
+    assert retain(place, 2, "20260106-000000", ALL) == [names[0], names[3]]
+    # What this platform no longer has keeps no backup.
+    make("20260107-000000", sealed=b"")
+    make("20260108-000000", sealed=b"")
+    assert retain(place, 2, "20260108-000000", ["database/mlflow"]) == [names[4], "20260106-000000"]
+
+
+def test_a_key_that_may_not_delete_still_makes_backups(make, place, programs, monkeypatch, capsys):
+    for day in range(1, 4):
+        make(f"2026010{day}-000000")
+    module = programs("make_backup")
+    monkeypatch.setattr(module, "destination", lambda _env: place)
+
+    def refuse(_name):
+        raise PermissionError("AccessDenied")
+
+    monkeypatch.setattr(place, "delete", refuse)
+    module.main({"NAME": "20260103-000000", "KEEP": "1", "GUARDED": json.dumps(ALL)})
+    (remark,) = json.loads(capsys.readouterr().out.splitlines()[-1])["remarks"]
+    assert "could not be deleted: PermissionError: AccessDenied" in remark and len(place.names()) == 3
+
+
+def test_a_deletion_that_was_interrupted_or_done_by_another_is_none_of_a_fault(make, place, programs, tmp_path):
+    make()
+    (tmp_path / "data/.deleted-20260102-030405/databases").mkdir(parents=True, exist_ok=True)
+    place.delete("20260102-030405")
+    place.delete("20260102-030405")
+    assert place.names() == [] and place.sweep() == 0
 
 
 def test_remains_of_yesterday_are_swept_those_of_now_are_not(make, place, programs, monkeypatch):
@@ -130,7 +170,7 @@ def test_a_second_attempt_of_a_job_takes_what_is_whole(make, place, programs, mo
     make()
     module = programs("make_backup")
     monkeypatch.setattr(module, "destination", lambda _env: place)
-    module.main({"NAME": "20260102-030405", "KEEP": "2"})
+    module.main({"NAME": "20260102-030405", "KEEP": "2", "GUARDED": "[]"})
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["name"] == "20260102-030405"
 
 
@@ -194,6 +234,30 @@ def reader(programs, place):
     server.shutdown()
 
 
+def taken(reader, manifest):
+    """Publishes what was brought; asks until the answer is there."""
+    body = json.dumps(manifest).encode()
+    while (found := json.loads(reader.ask("POST", "/backups/20260102-030405", body=body)[1]))["state"] == "running":
+        time.sleep(0.01)
+    return found
+
+
+def test_a_manifest_that_cannot_be_read_does_not_hide_the_others(make, place, reader, monkeypatch):
+    make()
+    make("20260103-030405")
+    real = place.manifest_text
+
+    def text(name):
+        if name == "20260103-030405":
+            raise OSError("input/output error")
+        return real(name)
+
+    monkeypatch.setattr(place, "manifest_text", text)
+    first, second = json.loads(reader.ask("GET", "/backups")[1])
+    assert first["name"] == "20260102-030405" and second == {
+        "name": "20260103-030405", "damaged": "its manifest cannot be read: input/output error"}
+
+
 def settled(reader, name):
     while (found := json.loads(reader.ask("GET", f"/backups/{name}/check")[1]))["state"] == "running":
         time.sleep(0.01)
@@ -232,7 +296,9 @@ def test_a_backup_is_brought_in_pieces(make, place, reader, tmp_path):
         for start, end in [(0, half), (0, half), (half, None)]:  # a piece that is sent twice is there once
             reader.ask("PUT", f"/backups/20260102-030405/{file}", {"Range": f"bytes={start}-"}, data[start:end])
     wrong = {**manifest, "parts": [{**manifest["parts"][0], "sha256": "0"}]}
-    assert reader.ask("POST", "/backups/20260102-030405", body=json.dumps(wrong).encode()) == (409, b'{"damaged": ["databases/mlflow.dump"]}')
+    assert taken(reader, wrong) == {"state": "damaged", "problems": ["databases/mlflow.dump"]}
+    for other in ({**manifest, "name": "20250101-000000"}, {**manifest, "parts": [{**manifest["parts"][0], "file": "../../etc/passwd"}]}, []):
+        assert "cannot be read" in taken(reader, other)["problems"][0]
     assert place.names() == []
-    assert reader.ask("POST", "/backups/20260102-030405", body=json.dumps(manifest).encode())[0] == 200
+    assert taken(reader, manifest)["state"] == "whole" == taken(reader, {**manifest, "again": True})["state"]
     assert place.names() == ["20260102-030405"] and settled(reader, "20260102-030405")["state"] == "whole"

@@ -64,6 +64,9 @@ def test_a_backup_is_brought_checked_and_fetched_again(reader, folder, tmp_path)
     for part in found["parts"]:
         assert (tmp_path / "copy" / NAME / part["file"]).read_bytes() == (folder / part["file"]).read_bytes()
     assert (tmp_path / "copy" / NAME / "manifest.json").read_text() == (folder / "manifest.json").read_text()
+    copies = [path for path in (tmp_path / "copy" / NAME).rglob("*")]
+    assert {path.stat().st_mode & 0o077 for path in [*copies, tmp_path / "copy" / NAME]} == {0}, "nobody else may read it"
+    reader.fetch(found, tmp_path / "copy")
     with pytest.raises(BackupError, match=r"databases/none.dump of backup .* cannot be read"):
         reader.part(NAME, "databases/none.dump")
 
@@ -73,6 +76,9 @@ def test_a_copy_that_is_damaged_is_not_taken(reader, folder, tmp_path):
     with pytest.raises(BackupError, match=r"is damaged: buckets/mlflow.tar"):
         reader.bring(folder)
     assert reader.manifests() == []
+    (folder / "buckets/mlflow.tar").unlink()
+    with pytest.raises(BackupError, match=r"holds no whole backup: buckets/mlflow.tar are missing"):
+        reader.bring(folder)
     (folder / "manifest.json").unlink()
     with pytest.raises(BackupError, match=r"platform_restore_folder: .* holds no whole backup"):
         reader.bring(folder)
@@ -83,6 +89,26 @@ def test_a_part_that_changes_on_the_way_is_no_copy(reader, folder, tmp_path):
     (found,) = reader.manifests()
     (tmp_path / "data" / NAME / "buckets/mlflow.tar").write_bytes(b"y" * 2000)
     with pytest.raises(BackupError, match="did not arrive as it was written"):
+        reader.fetch(found, tmp_path / "copy")
+    assert not (tmp_path / "copy" / NAME / "manifest.json").exists()
+
+
+def test_who_writes_to_the_destination_does_not_write_to_the_controller(reader, folder, tmp_path):
+    reader.bring(folder)
+    manifest_file = tmp_path / "data" / NAME / "manifest.json"
+    document = json.loads(manifest_file.read_text())
+    document["parts"][0]["file"] = "../../../stolen"
+    manifest_file.write_text(json.dumps(document))
+    (found,) = reader.manifests()
+    assert found == {"name": NAME, "damaged": "its manifest cannot be read: it names something else"}
+
+
+def test_an_older_copy_is_none_while_it_is_replaced(reader, folder, tmp_path):
+    reader.bring(folder)
+    (found,) = reader.manifests()
+    reader.fetch(found, tmp_path / "copy")
+    (tmp_path / "data" / NAME / "buckets/mlflow.tar").write_bytes(b"y" * 2000)
+    with pytest.raises(BackupError, match="did not arrive"):
         reader.fetch(found, tmp_path / "copy")
     assert not (tmp_path / "copy" / NAME / "manifest.json").exists()
 

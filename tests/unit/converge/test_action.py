@@ -134,6 +134,10 @@ def test_what_is_installed_and_not_chosen_is_told(connected, cluster):
     (told,) = [call.args[0] for call in fewer.say.call_args_list if "not chosen" in call.args[0]]
     assert "not chosen: two." in told and "two_state: absent" in told and "platform_components" in told
     assert cluster.find("Namespace", "two")
+    # A playbook of its own brought it, so nobody needs to choose it.
+    action(converge, component="two", namespace="two", about={"on_demand": True}).run(task_vars={})
+    fewer = action(converge, plan=[{"component": "one", "namespace": "one"}])
+    assert not fewer.run(task_vars={})["changed"] and not [call for call in fewer.say.call_args_list if "not chosen" in call.args[0]]
 
 
 def test_a_plan_may_remove_and_make(connected, cluster):

@@ -28,7 +28,8 @@ class JudgingCluster(FakeCluster):
     def request(self, method, path, **options):
         if path.endswith("/selfsubjectaccessreviews"):
             assert method == "POST"
-            attributes = options["body"]["spec"]["resourceAttributes"]
+            spec = options["body"]["spec"]
+            attributes = spec.get("resourceAttributes") or spec["nonResourceAttributes"]
             self.asked.append(attributes)
             return {"status": {"allowed": self.may(attributes)}}
         if path.endswith("/subjectaccessreviews"):

@@ -70,6 +70,19 @@ def test_everything_is_told_at_once(run, judge, tmp_path):
     assert not judge.writes()
 
 
+def test_the_rights_file_has_all_that_a_run_needs(run, judge, tmp_path):
+    """Applied again after an update, it must not take away what the account has by the first one."""
+    path = tmp_path / "rights.yml"
+    texts = []
+    for may in (lambda attributes: False, lambda attributes: attributes["resource"] != "*" and attributes["verb"] != "patch", lambda attributes: True):
+        judge.may = may
+        run(fail=False, rights_dest=str(path))
+        texts.append(path.read_text())
+    assert texts[0] == texts[1] == texts[2]
+    role = next(obj for obj in yaml.safe_load_all(texts[0]) if obj["kind"] == "Role" and obj["metadata"]["namespace"] == "ml")
+    assert {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create", "patch", "delete"]} in role["rules"]
+
+
 def test_without_failing(run, judge):
     judge.may = lambda attributes: False
     assert run(fail=False)["preflight"]["errors"] > 0

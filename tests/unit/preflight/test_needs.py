@@ -19,11 +19,13 @@ spec:
   names:
     plural: widgets
     kind: Widget
+  scope: Cluster
 """
 
 
 def test_everything_is_collected():
-    raw = {"component": "web", "namespace": "ml", "secrets": [{"name": "key", "data": {}}], "phases": {
+    offspring = {"api_version": "example.org/v1", "kind": "Widget", "namespace": ""}
+    raw = {"component": "web", "namespace": "ml", "offspring": [offspring], "secrets": [{"name": "key", "data": {}}], "phases": {
         "definitions": {"definitions": ["x"]},
         "stores": {"objects": [manifest("ConfigMap", "c", "other")], "releases": [{"name": "r"}]},
     }}
@@ -32,7 +34,8 @@ def test_everything_is_collected():
     found = needs.collect([plan], {"helm-space/r": chart}, "openmlops")
     assert found.namespaces == ("helm-space", "ml", "openmlops", "other")
     assert found.releases == (("helm-space", "r"),) and found.definitions == ("widgets.example.org",)
-    assert found.promised == (("example.org", "Widget"),)
+    assert found.promised == (("example.org", "Widget"),) and found.defined == {("example.org", "Widget"): ("widgets", False)}
+    assert found.components == (("web", "ml"),) and found.offspring == (offspring,)
     # What the platform applies itself is not the chart's.
     assert found.release_of == {("Deployment", "helm-space", "d"): "helm-space/r"}
     assert ("Secret", "key") in {(obj["kind"], obj["metadata"]["name"]) for obj in found.objects}
@@ -44,3 +47,4 @@ def test_definitions_of_charts_promise_their_kinds():
                  lambda _entry: Release("r", "ml", "chart", "d", {}), lambda _name: "")
     found = needs.collect([plan], {"ml/r": [crd]}, "openmlops")
     assert found.promised == (("example.org", "Widget"),) and found.definitions == ("widgets.example.org",)
+    assert found.defined == {("example.org", "Widget"): ("widgets", True)}
