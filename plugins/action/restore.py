@@ -151,7 +151,7 @@ class ActionModule(BackupAction):
 
     def _start(self, cluster: Cluster, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         if self.check:
-            return {"changed": False}
+            return {"changed": bool(stopping.under_way(cluster, self.space(variables)))}
         with self.lock(cluster, variables):
             started = stopping.start(cluster, self.space(variables))
         for obj in started:

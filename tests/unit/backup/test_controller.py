@@ -176,7 +176,8 @@ def test_parts():
 @pytest.mark.parametrize(("here", "users", "change", "message"), [
     ({"mlflow": "3.17.2"}, USERS, {}, None), ({"mlflow": "3.18.0"}, USERS, {}, None), ({}, USERS, {}, None),
     ({"mlflow": "3.9.9"}, USERS, {}, "mlflow was 3.17.2 when the backup was made, and is 3.9.9 here"),
-    ({}, {"databases/mlflow.dump": []}, {}, "no bucket flows, or backup_components or backup_buckets leave it out: add prefect"), ({}, USERS, {"schema": 2}, "newer version of this collection")])
+    ({}, {"databases/mlflow.dump": []}, {}, "no bucket flows, or backup_components or backup_buckets leave it out: add prefect"),
+    ({}, USERS, {"schema": 2}, "newer version of this collection")])
 def test_obstacles(here, users, change, message):
     found = manifests.obstacles({**MANIFEST, **change}, manifests.parts(MANIFEST, []), here, users)
     assert (found == []) if message is None else (len(found) == 1 and message in found[0])
@@ -393,6 +394,7 @@ def test_a_restore_that_breaks_off_still_knows_how_it_was(cluster, reader, monke
     assert "did not come to its end" in act(restore, **CHECK)[1]
     result, said = act(restore, state="awaited")
     assert result["under_way"] == "20260102-030405" and "starts what was stopped" in said
+    assert act(restore, check=True, state="started")[0] == {"changed": True} and replicas(cluster) == 0
     act(restore, state="started")
     assert replicas(cluster) == 3
 

@@ -43,7 +43,7 @@ def test_what_components_do_beside_their_objects():
     found = rights.needed(Needs(components=(("ory", "people"), ("backup", "safe"))), "openmlops", served)
     assert {Right("", "pods/portforward", space, verb) for space in ("people", "safe") for verb in ("get", "create")} <= found
     assert {Right("", "services/proxy", "people", verb) for verb in ("get", "create", "update", "patch", "delete")} <= found
-    assert {Right("batch", "jobs", "safe", "create"), Right("", "pods", "safe", "create"), Right("", "configmaps", "safe", "patch")} <= found
+    assert {Right("batch", "jobs", "safe", "create"), Right("", "pods", "safe", "create")} <= found
 
 
 def test_what_is_given_to_others_must_be_had():
