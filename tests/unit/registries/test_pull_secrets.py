@@ -68,4 +68,4 @@ def test_preflight_asks_for_the_right_to_do_so(whole):
     wanted = needs.collect(pull_secrets.with_secrets([whole], LOGINS), {}, "openmlops")
     found = rights.needed(wanted, "openmlops", lambda version, kind: None)
     assert {right.namespace for right in found if right.resource == "serviceaccounts"} == {"web", "app", "jobs"}
-    assert {right.verb for right in found if right.resource == "serviceaccounts"} == {"get", "patch"}
+    assert {right.verb for right in found if right.resource == "serviceaccounts"} == {"get", "create", "patch"}
