@@ -12,6 +12,7 @@ import tarfile
 import typing as t
 from pathlib import Path
 
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.openmlops.platform.plugins.module_utils.access.services import AccessError
 from ansible_collections.openmlops.platform.plugins.module_utils.catalogue.lock import CatalogueError
@@ -67,6 +68,10 @@ class ActionModule(PlatformAction):
         """Takes what Ansible gives to every action."""
         super().__init__(*args, **kwargs)
         self._passwords: dict[str, t.Any] = {}
+
+    def connects(self, args: dict[str, t.Any]) -> bool:
+        """Whether the cluster is asked now: a plan that is put off is only kept."""
+        return not boolean(args.get("defer", False), strict=False)
 
     def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Does what the task asks for."""

@@ -54,7 +54,8 @@ class PlatformAction(ActionBase):
         super().run(tmp, task_vars)
         end_with_playbook()
         variables = task_vars or {}
-        self._fill_connection(self._task.args, variables)
+        if self.connects(self._task.args):
+            self._fill_connection(self._task.args, variables)
         _result, args = self.validate_argument_spec(
             argument_spec={**connection_spec(), **self.ARGUMENTS}, **self.CONSTRAINTS
         )
@@ -62,6 +63,10 @@ class PlatformAction(ActionBase):
             return self.act(args, variables)
         except (KubeError, *self.EXPECTED) as error:
             raise AnsibleActionFail(str(error)) from None
+
+    def connects(self, args: dict[str, t.Any]) -> bool:
+        """Whether the task, with these arguments as they are given, asks the cluster anything; else no variable is read for it."""
+        return True
 
     def act(self, args: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Does the work and returns the task's result."""

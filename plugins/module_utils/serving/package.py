@@ -9,6 +9,7 @@ No copy is kept anywhere: what the action imports is what notebooks import.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import typing as t
 from pathlib import Path
@@ -73,8 +74,12 @@ def _imported(text: str, root: Path) -> t.Iterator[str]:
             yield f"{module}.{alias.name}" if module else alias.name
 
 
+@functools.cache
 def python_client(_name: str = "openmlops") -> dict[str, t.Any]:
-    """Returns the package for a ConfigMap: ``data`` by key, ``items`` that say where each key is mounted, and a ``digest``."""
+    """Returns the package for a ConfigMap: ``data`` by key, ``items`` that say where each key is mounted, and a ``digest``.
+
+    Kept, since several templates of a role ask: whoever wants to change it makes a copy.
+    """
     texts = files()
     keys = {path: path.replace("/", ".") for path in texts}
     return {
