@@ -70,7 +70,7 @@ def history(frame: pd.DataFrame, view: str) -> pd.DataFrame:
 
 
 @task
-def search(table: pd.DataFrame, alphas: list[float]) -> dict:
+def search(table: pd.DataFrame, alphas: tuple[float, ...]) -> dict:
     """Tries every alpha on a Dask cluster of this run's own; returns the best."""
     features, target = table.drop(columns="target").to_numpy(), table["target"].to_numpy()
     name = f"story-{str(runtime.flow_run.id)[:8]}"
@@ -100,7 +100,7 @@ def register(table: pd.DataFrame, best: dict, name: str, view: str) -> dict:
 
 
 @flow(name="story", log_prints=True)
-def story(data: str = "diabetes", alphas: list[float] = [1.0], name: str = "story", traffic: int = 100) -> dict:
+def story(data: str = "diabetes", alphas: tuple[float, ...] = (1.0,), name: str = "story", traffic: int = 100) -> dict:
     """Trains a model and deploys it.
 
     Args:

@@ -42,7 +42,7 @@ class ActionModule(PlatformAction):
             others = [entry for entry in known if entry.by_name and entry.ref not in wanted]
             if rotatable.ALL in args["rotate"] and others:
                 self.say(f"left as they are, since they are rotated only by their names: {', '.join(entry.ref for entry in others)}")
-        return {"changed": False, "rotate": wanted, "keys": [{**entry._asdict(), "rotated": rotated.get(entry.ref, "")} for entry in known]}
+        return {"changed": False, "rotate": wanted, "rotatable": [{**entry._asdict(), "rotated": rotated.get(entry.ref, "")} for entry in known]}
 
     def _refuse(self, wanted: list[str], plan: list[tuple[str, dict[str, t.Any]]], variables: dict[str, t.Any]) -> None:
         """Fails for what is declared and cannot be rotated, in the words of the reader of declarations."""

@@ -47,7 +47,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-keys:
+rotatable:
   description: What can be rotated, each with C(component), C(ref), C(kind), C(by_name) and C(rotated) (UTC, empty for never).
   returned: always
   type: list

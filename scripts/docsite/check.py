@@ -40,7 +40,7 @@ def wrong(folder: Path, page: str, tag: str, target: str, identities: dict[str, 
         return f"<{tag}> loads {target}" if tag != "a" and loads else ""
     if re.match(r"(mailto|data):", target) or target in ("", "#"):
         return ""
-    path, _, anchor = target.partition("#")
+    path, _mark, anchor = target.partition("#")
     path = unquote(path.partition("?")[0])
     file = posixpath.normpath(posixpath.join(posixpath.dirname(page), path)) if path else page
     if not (folder / file).is_file():

@@ -18,7 +18,7 @@ def sections(index: str) -> list[tuple[str, list[str]]]:
     found: list[tuple[str, list[str]]] = []
     seen: set[str] = set()
     for part in re.split(r"^## ", links.masked(index), flags=re.MULTILINE)[1:]:
-        title, _, body = part.partition("\n")
+        title, _end, body = part.partition("\n")
         pages = []
         for target in links.targets(body):
             page = target.partition("#")[0]

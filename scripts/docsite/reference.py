@@ -121,7 +121,7 @@ def described(root: Path) -> dict[str, dict[str, str]]:
         for path in sorted((root / folder).glob(pattern)):
             text = path.read_text(encoding="utf-8")
             if path.suffix == ".py":
-                _, mark, text = text.partition("DOCUMENTATION = ")
+                _before, mark, text = text.partition("DOCUMENTATION = ")
                 if not mark:
                     continue
                 opening = text.removeprefix("r")[:3]

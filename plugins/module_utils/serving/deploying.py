@@ -177,7 +177,7 @@ class Deployer:
             since.pop(revision.id, None)
         else:
             # By place and kind of trouble: the count of crashes in the text goes on.
-            kind = sight.reason.split(":")[0]
+            kind = sight.reason.partition(":")[0]
             first = since.setdefault(revision.id, (kind, time.monotonic()))
             if first[0] != kind:
                 first = since[revision.id] = (kind, time.monotonic())

@@ -38,8 +38,9 @@ def detect(read: t.Callable[[str], bytes | None] | None, uri: str, protocol: str
         raise ModelError(f"framework: there is no file MLmodel at {uri}: is the path right? For a model without one, {_CURE}")
     try:
         flavors = yaml_text.load(text.decode())["flavors"]
-        assert isinstance(flavors, dict)
-    except (yaml_text.ParseError, UnicodeDecodeError, KeyError, TypeError, AssertionError):
+        if not isinstance(flavors, dict):
+            raise TypeError
+    except (yaml_text.ParseError, UnicodeDecodeError, KeyError, TypeError):
         raise ModelError(f"framework: the file MLmodel at {uri} names no flavors: {_CURE}") from None
     return of_flavors(flavors, protocol, available)
 

@@ -62,7 +62,7 @@ def request(args: t.Mapping[str, t.Any], settings: Settings) -> Request:
         resources=_plain(args.get("resources") or {}),
         env=_plain(args.get("env") or {}),
         traffic=int(_or(args.get("traffic"), 100)),
-        shadow=bool(args.get("shadow") or False),
+        shadow=bool(args.get("shadow")),
         state=str(args.get("state") or "present"),
         wait=bool(_or(args.get("wait"), True)),
         wait_timeout=float(_or(args.get("wait_timeout"), 600)),

@@ -258,7 +258,7 @@ class Bucket:
         return found
 
 
-def destination(env=os.environ):
+def destination(env):
     """Returns the destination that the environment names."""
     if env["DESTINATION"] == "claim":
         return Claim(env["DATA"])

@@ -109,7 +109,7 @@ def now():
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def main(env=os.environ):
+def main(env):
     place = destination(env)
     name = env.get("NAME") or datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
     if name in place.names():
@@ -120,4 +120,4 @@ def main(env=os.environ):
 
 
 if __name__ == "__main__":
-    main()
+    main(os.environ)

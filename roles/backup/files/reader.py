@@ -12,6 +12,7 @@ POST /backups/NAME               that backup is whole: its manifest is the body;
 """
 
 import json
+import os
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -148,4 +149,4 @@ def server(place, port=PORT):
 
 
 if __name__ == "__main__":
-    server(destination()).serve_forever()
+    server(destination(os.environ)).serve_forever()

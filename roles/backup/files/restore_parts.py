@@ -28,7 +28,7 @@ def fetch(place, name, part, folder):
         sys.exit(f"{part['file']} of backup {name} is not what was written. Nothing of it was restored.")
 
 
-def main(env=os.environ, place=None, client_of=bucket_client):
+def main(env, place=None, client_of=bucket_client):
     place = place or destination(env)
     name = env["NAME"]
     parts = {part["file"]: part for part in json.loads(place.manifest_text(name))["parts"]}
@@ -49,4 +49,4 @@ def main(env=os.environ, place=None, client_of=bucket_client):
 
 
 if __name__ == "__main__":
-    main()
+    main(os.environ)

@@ -49,8 +49,8 @@ def text(value):
     return base64.b64encode(value.encode()).decode()
 
 
-def secret(namespace, name, labels=LABELS, **data):
-    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": name, "namespace": namespace, "labels": dict(labels)},
+def secret(namespace, name, labels=None, **data):
+    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": name, "namespace": namespace, "labels": dict(LABELS if labels is None else labels)},
             "data": {key: text(value) for key, value in data.items()}}
 
 

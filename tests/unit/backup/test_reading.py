@@ -64,7 +64,7 @@ def test_a_backup_is_brought_checked_and_fetched_again(reader, folder, tmp_path)
     for part in found["parts"]:
         assert (tmp_path / "copy" / NAME / part["file"]).read_bytes() == (folder / part["file"]).read_bytes()
     assert (tmp_path / "copy" / NAME / "manifest.json").read_text() == (folder / "manifest.json").read_text()
-    copies = [path for path in (tmp_path / "copy" / NAME).rglob("*")]
+    copies = list((tmp_path / "copy" / NAME).rglob("*"))
     assert {path.stat().st_mode & 0o077 for path in [*copies, tmp_path / "copy" / NAME]} == {0}, "nobody else may read it"
     reader.fetch(found, tmp_path / "copy")
     with pytest.raises(BackupError, match=r"databases/none.dump of backup .* cannot be read"):

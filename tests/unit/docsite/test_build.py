@@ -10,7 +10,8 @@ import shutil
 import pytest
 from docsite import build
 
-PARTS = ["docs", "examples", "plugins", "playbooks", "roles", "scripts/playbook", "galaxy.yml", "platform.lock.yml", "README.md", "CONTRIBUTING.md", "requirements",
+PARTS = ["docs", "examples", "plugins", "playbooks", "roles", "scripts/playbook", "galaxy.yml", "platform.lock.yml", "README.md", "CONTRIBUTING.md",
+         "requirements",
          "inventories", "LICENSE", "changelogs", "awx"]  # fmt: skip
 
 

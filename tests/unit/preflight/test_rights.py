@@ -121,7 +121,7 @@ def test_causes_are_grouped():
 
 def test_roles():
     wanted = {Right("", "secrets", "ml", "create"), Right("", "secrets", "ml", "get"), Right("", "pods", "ml", "get"),
-               Right("apps", "deployments", "", "patch")}
+              Right("apps", "deployments", "", "patch")}
     found = rights.roles(wanted, {"username": "system:serviceaccount:ci:installer"})
     assert [obj["kind"] for obj in found] == ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]
     assert found[0]["rules"] == [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["patch"]}]

@@ -79,7 +79,7 @@ def act(monkeypatch):
 def test_a_list_says_when_each_was_rotated(act):
     result, said = act()
     assert "2026-01-02T03:04:05Z" in said and "only by its name" in said and result["rotate"] == []
-    assert {entry["ref"]: entry["rotated"] for entry in result["keys"]}[PASSWORD] == "2026-01-02T03:04:05Z"
+    assert {entry["ref"]: entry["rotated"] for entry in result["rotatable"]}[PASSWORD] == "2026-01-02T03:04:05Z"
 
 
 def test_all_says_what_is_left(act):

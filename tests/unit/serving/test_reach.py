@@ -65,10 +65,11 @@ def test_a_model_from_inside(server, monkeypatch):
 
 
 class FakePod:
-    """Stands in for a forwarded port; ``said`` is what pods answer."""
+    """Stands in for a forwarded port; ``said`` is what pods answer, unless asking ``fails``."""
 
     opened: list = []
     said: object = (200, b"{}")
+    fails: Exception | None = None
 
     def __init__(self, _cluster, namespace, pod, port, _seconds):
         self.place = (namespace, pod, port)
@@ -77,8 +78,8 @@ class FakePod:
 
     def ask(self, method, path, headers, content=None):
         self.asked.append((method, path, dict(headers), content))
-        if isinstance(FakePod.said, Exception):
-            raise FakePod.said
+        if FakePod.fails is not None:
+            raise FakePod.fails
         return FakePod.said
 
     def close(self):
@@ -87,7 +88,7 @@ class FakePod:
 
 @pytest.fixture
 def outside(world, monkeypatch):
-    FakePod.opened, FakePod.said = [], (200, b"{}")
+    FakePod.opened, FakePod.said, FakePod.fails = [], (200, b"{}"), None
     monkeypatch.setattr(reaching, "PodClient", FakePod)
     ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
     world.put(manifest("Service", "mlflow", "mlflow", spec={"selector": {"app": "mlflow"}, "ports": [{"port": 5000, "targetPort": "web"}]}))
@@ -127,8 +128,8 @@ def test_a_model_from_outside(world, outside, deploy):
     assert FakePod.opened[0].asked[0][1] == "/v2/models/wine/ready"
     FakePod.said = (503, b"")
     assert outside.ready("wine", "models", MODEL) is False
-    FakePod.said = Unreachable(0, "Unreachable", "no answer")
+    FakePod.fails = Unreachable(0, "Unreachable", "no answer")
     assert outside.ready("wine", "models", MODEL) is False
-    FakePod.said = Forbidden(403, "NoForward", "no right")
+    FakePod.fails = Forbidden(403, "NoForward", "no right")
     with pytest.raises(Forbidden):
         outside.ready("wine", "models", MODEL)
