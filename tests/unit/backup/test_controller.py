@@ -50,7 +50,8 @@ def text(value):
 
 
 def secret(namespace, name, labels=None, **data):
-    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": name, "namespace": namespace, "labels": dict(LABELS if labels is None else labels)},
+    metadata = {"name": name, "namespace": namespace, "labels": dict(LABELS if labels is None else labels)}
+    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata,
             "data": {key: text(value) for key, value in data.items()}}
 
 
