@@ -181,6 +181,9 @@ def test_logging_out_of_the_platform_ends_it(ada):
     for path in ("/jupyter/hub/home", f"{ada.server}/lab", f"{ada.server}/api/contents/kept.txt"):
         answer = ada.open(path, headers={"Accept": "application/json"}, allow_redirects=False)
         assert answer.status_code == 401, (path, answer.status_code)
+    # The server goes on without its person, who comes back to it; later tests work with it.
+    ada.log_in()
+    assert ada.start() < 20
 
 
 def pod_of(cluster, email):
