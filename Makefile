@@ -60,6 +60,7 @@ rotate: ## List passwords and keys that can be made anew; ARGS="-e platform_rota
 .PHONY: demo
 demo: ## Show the way from data to a model that answers, on the running platform
 	@scripts/playbook demo
+
 .PHONY: mirror
 mirror: ## List every image and chart, and copy them to the mirror that the inventory names
 	@scripts/playbook mirror
